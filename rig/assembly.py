@@ -1,0 +1,201 @@
+"""From a scenario to its two sides: the world's set-up and the gateway's configuration file."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rig.faults.spec import FaultSpec
+from rig.scenario.model import Scenario
+from rig.scenario.drive import build_drive, recorded_positions
+from sim.route import COURSES, Route
+from sim.vehicle import VEHICLES, Ambient, Drive, Idle, KeyOff
+from sim.world import GpsSetup, ObdSetup, WorldSetup
+
+DEFAULT_COURSE = "highway"
+# Before the drive the gateway starts and its links connect (python-OBD sleeps 1-3 s while it does);
+# after it the last readings travel. Neither belongs to a phase.
+LEAD_IN_S = 12.0
+LEAD_OUT_S = 3.0
+LEAD_IN = "lead-in"
+LEAD_OUT = "lead-out"
+DEVICE = "car-1"
+
+
+def world_setup(scenario: Scenario) -> WorldSetup:
+    """The world that `scenario` asks for, with a lead-in and a lead-out around its drive."""
+    world = scenario.world
+    drive = build_drive(scenario)
+    waiting = KeyOff if scenario.phases[0].kind == "off" else Idle
+    around = [
+        waiting(LEAD_IN, LEAD_IN_S),
+        *drive.phases,
+        (KeyOff if scenario.phases[-1].kind == "off" else Idle)(LEAD_OUT, LEAD_OUT_S),
+    ]
+    gps, obd = world.gps, world.obd
+    return WorldSetup(
+        drive=Drive(around),
+        course=_course(scenario),
+        vehicle=VEHICLES[world.vehicle],
+        ambient=Ambient(world.ambient_c, world.pressure_kpa),
+        coolant_c=world.coolant_c,
+        obd=ObdSetup(obd.profile, obd.baud, obd.paced, obd.ecu_latency_s)
+        if "obd" in scenario.needs
+        else None,
+        gps=GpsSetup(
+            gps.profile, gps.baud, gps.rate_hz, gps.sentences, gps.cold_start_s, gps.paced
+        )
+        if "gps" in scenario.needs
+        else None,
+    )
+
+
+def _course(scenario: Scenario) -> Route:
+    if scenario.world.route is not None:
+        return COURSES[scenario.world.route]
+    positions = recorded_positions(scenario)
+    if positions is not None:
+        return Route.from_positions(list(positions))
+    return COURSES[DEFAULT_COURSE]
+
+
+def total_duration_s(scenario: Scenario) -> float:
+    """Lead-in, drive and lead-out."""
+    return LEAD_IN_S + scenario.duration_s + LEAD_OUT_S
+
+
+def shifted_faults(scenario: Scenario) -> list[FaultSpec]:
+    """The scenario's faults on the world's clock, whose drive begins after the lead-in."""
+    return [
+        dataclasses.replace(
+            fault,
+            windows=tuple((start + LEAD_IN_S, end + LEAD_IN_S) for start, end in fault.windows),
+        )
+        for fault in scenario.faults
+    ]
+
+
+def phase_windows(scenario: Scenario) -> list[tuple[str, float, float]]:
+    """The scenario's phases on the world's clock."""
+    return [
+        (name, start_s + LEAD_IN_S, end_s + LEAD_IN_S) for name, start_s, end_s in scenario.windows
+    ]
+
+
+def gateway_config(
+    scenario: Scenario, ports: Mapping[str, str], database_url: str, http_port: int
+) -> dict[str, Any]:
+    """The gateway's configuration as the tables of its TOML file."""
+    spec = scenario.gateway
+    config: dict[str, Any] = {
+        "gateway": {"device": DEVICE},
+        "http": {"host": "127.0.0.1", "port": http_port},
+        "database": {"url": database_url},
+        "pipeline": _set(
+            queue_readings=spec.queue_readings,
+            flush_ms=_whole(spec.flush_ms),
+            publish_ms=_whole(spec.publish_ms),
+        ),
+        "log": {"format": "json"},
+        "links": {},
+    }
+    if "obd" in ports:
+        config["links"]["obd"] = {
+            "kind": "obd",
+            "port": ports["obd"],
+            "baud": scenario.world.obd.baud,
+            **_set(
+                protocol=spec.protocol,
+                fast=spec.fast,
+                reply_timeout_s=spec.reply_timeout_s,
+                stale_s=spec.stale_s,
+            ),
+            "plan": [
+                {"signal": signal, "rate_hz": rate_hz} for signal, rate_hz in spec.plan.items()
+            ],
+        }
+    if "gps" in ports:
+        config["links"]["gps"] = {
+            "kind": "gps",
+            "port": ports["gps"],
+            "baud": scenario.world.gps.baud,
+        }
+    return _merged(config, spec.config)
+
+
+def plan_of(scenario: Scenario) -> dict[str, dict[str, float | None]]:
+    """What the gateway is asked to deliver: link -> signal -> rate in Hz (None: all it can)."""
+    plan: dict[str, dict[str, float | None]] = {}
+    if "obd" in scenario.needs:
+        plan["obd"] = dict(scenario.gateway.plan)
+    if "gps" in scenario.needs:
+        rate_hz = scenario.world.gps.rate_hz
+        plan["gps"] = {name: rate_hz for name in ("LAT", "LON", "ALT", "GPS_SPEED")}
+    return plan
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """sha256 of a configuration without what differs from run to run: ports, paths and the URL.
+
+    It is equal in both clocks: the gateway is configured the same way in each.
+    """
+    plain = json.loads(json.dumps(config))
+    plain["http"].pop("port")
+    plain["database"].pop("url")
+    for link in plain["links"].values():
+        link.pop("port")
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def toml_text(tables: Mapping[str, Any]) -> str:
+    """Write tables of strings, numbers, booleans and lists as TOML."""
+    lines: list[str] = []
+    _write_table(lines, "", tables)
+    return "\n".join(lines) + "\n"
+
+
+def write_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Write the gateway's TOML file."""
+    path.write_text(toml_text(config), encoding="utf-8")
+
+
+def _write_table(lines: list[str], prefix: str, table: Mapping[str, Any]) -> None:
+    inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+    plain = {key: value for key, value in table.items() if key not in inner}
+    if prefix and plain:
+        lines.append(f"\n[{prefix}]")
+    lines += [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
+    for key, value in inner.items():
+        _write_table(lines, f"{prefix}.{key}" if prefix else key, value)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k} = {_toml_value(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    return json.dumps(value)  # strings, numbers and booleans are written alike in JSON and TOML
+
+
+def _set(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def _merged(base: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for key, value in more.items():
+        inner = out.get(key)
+        out[key] = (
+            _merged(inner, value)
+            if isinstance(inner, dict) and isinstance(value, Mapping)
+            else value
+        )
+    return out

@@ -1,0 +1,135 @@
+"""The names of what can be measured, with unit and meaning; limits may name nothing else.
+
+One entry per measure. `<link>` stands for a link's name and `<pNN>` for p50, p95, p99 or max.
+Adding a measure is one entry here and its computation in `rig.measures`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+LINKS: tuple[str, ...] = ("obd", "gps")
+"""The links that a scenario can need."""
+
+PERCENTILES: tuple[str, ...] = ("p50", "p95", "p99", "max")
+_WILDCARD = "<name>"
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureName:
+    """One measure, or one family of them.
+
+    Attributes:
+        pattern: the name, with `<link>`, `<pNN>` or `<name>` where it varies.
+        unit: the unit of its values; empty for a count.
+        about: the definition in one sentence.
+        needs_truth: True where the world's truth is needed; a real link has none.
+        paced_only: True where virtual time cannot tell (it has no CPU time).
+    """
+
+    pattern: str
+    unit: str
+    about: str
+    needs_truth: bool = False
+    paced_only: bool = False
+
+    def names(self, links: Collection[str] = LINKS) -> list[str]:
+        """Return every name of the family; `<name>` stays as it is."""
+        names = [self.pattern]
+        for placeholder, words in (("<link>", links), ("<pNN>", PERCENTILES)):
+            names = [
+                name.replace(placeholder, word)
+                for name in names
+                for word in (words if placeholder in name else ("",))
+            ]
+        return list(dict.fromkeys(names))
+
+    def matches(self, name: str) -> bool:
+        """Return whether `name` belongs to the family."""
+        pattern = re.escape(self.pattern).replace("<link>", f"(?:{'|'.join(LINKS)})")
+        pattern = pattern.replace("<pNN>", f"(?:{'|'.join(PERCENTILES)})")
+        pattern = pattern.replace(_WILDCARD, r"[a-z][a-z0-9_.]{0,63}")
+        return re.fullmatch(pattern, name) is not None
+
+
+MEASURE_NAMES: tuple[MeasureName, ...] = (
+    MeasureName("<link>.latency.<pNN>", "ms", "from the instant measured to received"),
+    MeasureName("<link>.latency.stored.<pNN>", "ms", "from the instant measured to committed"),
+    MeasureName(
+        "<link>.latency.published.<pNN>",
+        "ms",
+        "from the instant measured to the arrival at a WebSocket client",
+    ),
+    MeasureName(
+        "<link>.age.<pNN>",
+        "s",
+        "age of the newest published value of each signal, looked at once a second",
+    ),
+    MeasureName("<link>.rate", "/s", "readings stored per second"),
+    MeasureName("<link>.coverage", "%", "readings stored of those that the plan called for"),
+    MeasureName(
+        "<link>.fidelity.max",
+        "step",
+        "largest difference of a stored value from the one on the wire, in steps of the resolution",
+        needs_truth=True,
+    ),
+    MeasureName(
+        "<link>.fidelity.rms",
+        "step",
+        "root mean square of the same difference",
+        needs_truth=True,
+    ),
+    MeasureName(
+        "<link>.truth_error.max",
+        "step",
+        "largest difference of a stored value from what was true, before any quantisation",
+        needs_truth=True,
+    ),
+    MeasureName(
+        "<link>.truth_error.rms",
+        "step",
+        "root mean square of the same difference",
+        needs_truth=True,
+    ),
+    MeasureName("<link>.start", "s", "from the run's start to the first reading"),
+    MeasureName("<link>.recovery.max", "s", "longest time from a fault's end to the next reading"),
+    MeasureName("<link>.outage.max", "s", "longest gap between two readings"),
+    MeasureName("<link>.counter.<name>", "", "a counter that the link reports"),
+    MeasureName("gps.position_error.<pNN>", "m", "distance from the truth", needs_truth=True),
+    MeasureName(
+        "gps.invalid",
+        "",
+        "fixes stored for epochs at which the receiver had none",
+        needs_truth=True,
+    ),
+    MeasureName("readings.lost", "", "readings accepted and not in the store"),
+    MeasureName("readings.doubled", "", "readings that are in the store more than once"),
+    MeasureName("log.errors", "", "lines of level error or above in the gateway's log"),
+    MeasureName("gateway.exit", "", "the gateway's exit code"),
+    MeasureName("gateway.cpu", "%", "CPU time of the gateway, of one core", paced_only=True),
+    MeasureName("gateway.rss", "MB", "largest resident size of the gateway", paced_only=True),
+    MeasureName(
+        "ingest.throughput", "/s", "readings committed per second of wall time", paced_only=True
+    ),
+    MeasureName("rig.sim_s", "s", "simulated time"),
+    MeasureName("rig.wall_s", "s", "wall time"),
+    MeasureName("rig.ratio", "x", "simulated time per wall time"),
+)
+
+
+def find_measure(name: str) -> MeasureName | None:
+    """Return the entry that `name` belongs to, or None for an unknown name."""
+    return next((entry for entry in MEASURE_NAMES if entry.matches(name)), None)
+
+
+def all_names(links: Collection[str] = LINKS) -> list[str]:
+    """Return every name that is not a wildcard, for suggestions."""
+    return [name for entry in MEASURE_NAMES for name in entry.names(links) if _WILDCARD not in name]
+
+
+def link_of(name: str) -> str | None:
+    """Return the link that a measure's name begins with, or None."""
+    first = name.split(".", 1)[0]
+    return first if first in LINKS else None

@@ -1,0 +1,88 @@
+"""Readings lost and doubled, and errors in the gateway's log.
+
+The gateway numbers every reading that it accepts: 1, 2, 3 … within one boot. So a number that is
+missing below the highest one seen (stored, published or acknowledged) is a reading that was
+accepted and is not in the store. Rows carry no boot; where the numbers fall back, another boot
+begins.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+
+from rig.measures.arrays import Ints, Readings
+from rig.record.streams import StoredAt
+
+_BAD_LEVELS = ("error", "critical", "exception", "fatal")
+_BAD_TEXT = re.compile(
+    r"^Traceback \(most recent call last\)|\b(?:ERROR|CRITICAL|FATAL)\b|\[(?:error|critical)\s*\]"
+)
+
+
+def count_lost(
+    stored: Readings, published: Readings, acknowledged: Iterable[StoredAt]
+) -> int | None:
+    """Return the readings accepted and not in the store; None if none was ever accepted."""
+    acks: dict[int, int] = {}
+    for row in acknowledged:
+        acks[row.boot] = max(acks.get(row.boot, 0), row.upto_seq)
+    if not len(stored) and not len(published):
+        return sum(acks.values()) or None
+    boots = _boots(stored)
+    lost = 0
+    highest: list[int] = []
+    for index, boot in enumerate(boots):
+        top = int(boot.seq.max())
+        # Acknowledgements stand in order of time, and so do the boots.
+        if len(acks) == len(boots):
+            top = max(top, [*acks.values()][index])
+        highest.append(top)
+        lost += top - len(np.unique(boot.seq))
+    if not boots:
+        lost = sum(acks.values())
+        unseen = published.seq > max(acks.values(), default=0)
+        return lost + len(np.unique(published.seq[unseen]))
+    return lost + _published_beyond(published, boots, highest)
+
+
+def _published_beyond(published: Readings, boots: list[Readings], highest: list[int]) -> int:
+    """Count the published readings with a number above all that their boot stored."""
+    begins = np.array([boot.received_ns.min() for boot in boots])
+    boot = np.clip(np.searchsorted(begins, published.received_ns, side="right") - 1, 0, None)
+    beyond = published.seq > np.array(highest)[boot]
+    numbers = np.stack((boot[beyond], published.seq[beyond]), axis=1)
+    return len(np.unique(numbers, axis=0))
+
+
+def _boots(stored: Readings) -> list[Readings]:
+    """Split rows at each place where the numbers fall back; the earliest boot first."""
+    if not len(stored):
+        return []
+    cuts: Ints = np.flatnonzero(np.diff(stored.seq) < 0) + 1
+    edges = [0, *cuts.tolist(), len(stored)]
+    parts = [stored.where(np.arange(start, end)) for start, end in pairwise(edges)]
+    return sorted(parts, key=lambda part: int(part.received_ns.min()))
+
+
+def count_doubled(stored: Readings) -> int:
+    """Return the rows that stand in the store more than once."""
+    if not len(stored):
+        return 0
+    rows = np.stack((stored.seq, stored.signal, stored.time_ns, stored.received_ns), axis=1)
+    return len(rows) - len(np.unique(rows, axis=0))
+
+
+def is_error_line(line: str) -> bool:
+    """Return whether a line of the log is of level error or above, or opens a traceback."""
+    if line.startswith("{"):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return _BAD_TEXT.search(line) is not None
+        return str(entry.get("level", "")).lower() in _BAD_LEVELS
+    return _BAD_TEXT.search(line) is not None

@@ -1,0 +1,110 @@
+"""Which sample of the world each reading stems from.
+
+* OBD: the latest sample of the signal that was taken before the reading came in. A request is
+  answered before the next one goes out, so this is the sample that the reply carried. Two readings
+  that match one sample are one reading too many.
+* GPS: the sample of the same UTC epoch, to 5 ms, as the sentences' times are cut to 10 ms.
+
+A real link has no samples: its readings count as measured when the gateway says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rig.measures.arrays import Bools, Floats, Ints, Readings, floats, ints
+from rig.record.manifest import SignalInfo
+from rig.record.streams import Sample
+
+EPOCH_TOLERANCE_NS = 5_000_000
+EPOCH_LINK = "gps"
+_LAST_SOUND_STATE = (
+    1  # server.readings.State: MEASURED 0, BOUNDED 1; HELD and LOST tell nothing new
+)
+NO_SAMPLE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The samples of one signal as columns, in order of time; no value is NaN."""
+
+    time_ns: Ints
+    true: Floats
+    wire: Floats
+
+    @property
+    def valid(self) -> Bools:
+        """Whether the device put a value on the wire."""
+        valid: Bools = ~np.isnan(self.wire)
+        return valid
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The sound readings of one signal, each with its sample.
+
+    Attributes:
+        info: the signal.
+        readings: in order of `received_ns`.
+        sample: index into `samples` for each reading, or `NO_SAMPLE`.
+        samples: the world's samples of the signal; empty on a real link.
+        measured_ns: the sample's instant, or the reading's own where it has no sample.
+    """
+
+    info: SignalInfo
+    readings: Readings
+    sample: Ints
+    samples: Samples
+    measured_ns: Ints
+
+    @property
+    def has_sample(self) -> Bools:
+        """Whether the reading stems from a sample that the device put on the wire."""
+        found: Bools = self.sample != NO_SAMPLE
+        found[found] = self.samples.valid[self.sample[found]]
+        return found
+
+
+def samples_by_signal(samples: list[Sample]) -> dict[tuple[str, str], Samples]:
+    """Return (source, signal) -> its samples."""
+    rows: dict[tuple[str, str], list[Sample]] = {}
+    for sample in samples:
+        rows.setdefault((sample.source, sample.signal), []).append(sample)
+    found = {}
+    for key, group in rows.items():
+        times, _, _, true, wire = zip(*group, strict=True)
+        column = ints(times)
+        order = np.argsort(column, kind="stable")
+        found[key] = Samples(column[order], floats(true)[order], floats(wire)[order])
+    return found
+
+
+NO_SAMPLES = Samples(ints([]), floats([]), floats([]))
+
+
+def match(readings: Readings, info: SignalInfo, samples: Samples) -> Matched:
+    """Return the sound ones of one signal's `readings`, each with its sample."""
+    readings = readings.where(readings.state <= _LAST_SOUND_STATE)
+    readings = readings.where(np.lexsort((readings.seq, readings.received_ns)))
+    if info.link == EPOCH_LINK:
+        sample = _match_epoch(readings.time_ns, samples.time_ns)
+    else:
+        sample = np.searchsorted(samples.time_ns, readings.received_ns, side="right") - 1
+    measured = readings.time_ns.copy()
+    found = sample != NO_SAMPLE
+    measured[found] = samples.time_ns[sample[found]]
+    return Matched(info, readings, sample, samples, measured)
+
+
+def _match_epoch(times_ns: Ints, epochs_ns: Ints) -> Ints:
+    if not len(epochs_ns):
+        return np.full(len(times_ns), NO_SAMPLE, dtype=np.int64)
+    after = np.searchsorted(epochs_ns, times_ns)
+    left = np.clip(after - 1, 0, len(epochs_ns) - 1)
+    right = np.clip(after, 0, len(epochs_ns) - 1)
+    nearer_left = np.abs(times_ns - epochs_ns[left]) <= np.abs(epochs_ns[right] - times_ns)
+    nearest = np.where(nearer_left, left, right)
+    near = np.abs(epochs_ns[nearest] - times_ns) <= EPOCH_TOLERANCE_NS
+    return np.where(near, nearest, NO_SAMPLE)

@@ -1,0 +1,310 @@
+"""The figures of a run, looked up by name, phase, and with or without the faults' windows.
+
+`measure(record)` reads the record once (about 0.2 s for ten minutes of driving); each figure is
+computed when it is first asked for. `rig.measure_names` lists the names and their definitions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rig.measure_names import MEASURE_NAMES
+from rig.measures.age import ages, ages_in
+from rig.measures.arrays import (
+    Floats,
+    Ints,
+    Readings,
+    percentile,
+    published_readings,
+    stored_readings,
+)
+from rig.measures.counts import count_doubled, count_lost, is_error_line
+from rig.measures.link import Link
+from rig.measures.matching import NO_SAMPLES, Matched, Samples, match, samples_by_signal
+from rig.measures.position import Track, stored_track
+from rig.measures.signals import signals_of
+from rig.measures.windows import Window, window_of
+from rig.record.manifest import Manifest, SignalInfo
+from rig.record.reader import RecordReader
+
+_LINK_MEASURE = re.compile(r"(?P<link>[a-z][a-z0-9_]*)\.(?P<name>.+)")
+_COUNTER = "counter."
+
+
+class Measured(NamedTuple):
+    """One value with its unit."""
+
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalFidelity:
+    """How true the stored values of one signal are, for tables."""
+
+    signal: str
+    unit: str
+    resolution: float
+    readings: int
+    rate_per_s: float | None
+    max_steps: float | None
+    rms_steps: float | None
+
+
+class Measures:
+    """Every figure of one run. Made by `measure`."""
+
+    def __init__(self, record: RecordReader) -> None:
+        self.manifest: Manifest = record.manifest
+        self.signals: dict[int, SignalInfo] = signals_of(record.manifest)
+        self._stored = stored_readings(record)
+        self._published = published_readings(record)
+        self._acknowledged = record.stored_at
+        self._log_lines = record.log_lines
+        samples = samples_by_signal(record.samples)
+        names = {source for source, _ in samples} | set(record.manifest.plan) | set(record.links)
+        names |= {
+            self.signals[s].link
+            for s in np.unique(self._stored.signal).tolist()
+            if s in self.signals
+        }
+        self.links: dict[str, Link] = {
+            name: self._link(name, samples) for name in sorted(names - {""})
+        }
+        self._found: dict[tuple[str, str | None, bool], Measured | None] = {}
+
+    # -- looking up ------------------------------------------------------------------------------
+    def get(
+        self, name: str, phase: str | None = None, except_faults: bool = False
+    ) -> Measured | None:
+        """Return the measure over `phase` (None: the whole run); None if it was not measured.
+
+        An unknown name or phase was not measured either.
+        """
+        key = (name, phase, except_faults)
+        if key not in self._found:
+            self._found[key] = self._compute(*key)
+        return self._found[key]
+
+    def all(self, phase: str | None = None, except_faults: bool = False) -> dict[str, Measured]:
+        """Return every measure that has a value, counters included, in the order of the list."""
+        names = [
+            name
+            for entry in MEASURE_NAMES
+            for name in entry.names(list(self.links))
+            if "<name>" not in name
+        ]
+        for link, counters in self._result("counters").items():
+            names += [f"{link}.{_COUNTER}{name}" for name in sorted(counters)]
+        names += sorted(self._result("measures"))
+        found = {name: self.get(name, phase, except_faults) for name in dict.fromkeys(names)}
+        return {name: measured for name, measured in found.items() if measured is not None}
+
+    # -- series, for the report ------------------------------------------------------------------
+    @cached_property
+    def track(self) -> Track | None:
+        """Stored positions with the truth beside them; None without GPS positions."""
+        link = self.links.get("gps")
+        return None if link is None else stored_track(link.stored)
+
+    def fidelity_by_signal(self, link: str) -> list[SignalFidelity]:
+        """Return one row per signal of `link` that was stored, over the whole run."""
+        window = Window(((self.manifest.start_ns, self.manifest.end_ns),))
+        rows = []
+        for name, matched in self.links[link].stored.items():
+            errors = self.links[link].errors_steps(window, signal=name)
+            count = int(np.count_nonzero(window.holds(matched.measured_ns)))
+            duration_s = window.duration_s
+            rows.append(
+                SignalFidelity(
+                    name,
+                    matched.info.unit,
+                    matched.info.resolution,
+                    count,
+                    count / duration_s if duration_s else None,
+                    _largest(errors),
+                    _rms(errors),
+                )
+            )
+        return rows
+
+    def derived(self) -> dict[str, tuple[Ints, Floats]]:
+        """Return derived signal -> (instants in ns, values): they come from no link."""
+        found = {}
+        for signal, info in self.signals.items():
+            if info.link == "":
+                rows = self._stored.where(self._stored.signal == signal)
+                if len(rows):
+                    found[info.name] = rows.time_ns, rows.value
+        return found
+
+    # -- computing -------------------------------------------------------------------------------
+    def _link(self, name: str, samples: dict[tuple[str, str], Samples]) -> Link:
+        own = {signal: rows for (source, signal), rows in samples.items() if source == name}
+        return Link(
+            name,
+            stored=self._match(self._stored, name, own),
+            published=self._match(self._published, name, own),
+            samples=own,
+            plan=self.manifest.plan.get(name, {}),
+            real=name in self.manifest.real_links,
+        )
+
+    def _match(
+        self, readings: Readings, link: str, samples: dict[str, Samples]
+    ) -> dict[str, Matched]:
+        matched = {}
+        for signal in np.unique(readings.signal).tolist():
+            info = self.signals.get(signal)
+            if info is not None and info.link == link:
+                rows = readings.where(readings.signal == signal)
+                matched[info.name] = match(rows, info, samples.get(info.name, NO_SAMPLES))
+        return matched
+
+    def _compute(self, name: str, phase: str | None, except_faults: bool) -> Measured | None:
+        given = self._result("measures").get(name)
+        if given is not None:
+            return Measured(float(given[0]), str(given[1])) if phase is None else None
+        split = _LINK_MEASURE.fullmatch(name)
+        link = self.links.get(split["link"]) if split else None
+        window = window_of(self.manifest, phase, except_faults, link.name if link else None)
+        if window is None:
+            return None
+        if link is not None and split is not None:
+            return self._of_link(link, split["name"], window, whole=phase is None)
+        if name == "ingest.throughput":
+            return self._throughput(window)
+        return self._of_run(name) if phase is None else None
+
+    def _of_link(self, link: Link, name: str, window: Window, *, whole: bool) -> Measured | None:
+        family, _, last = name.rpartition(".")
+        if name.startswith(_COUNTER):
+            count = self._result("counters").get(link.name, {}).get(name.removeprefix(_COUNTER))
+            return _value(count, "") if whole else None
+        if family in _LATENCY_KINDS and last in _PERCENTILES:
+            return _value(percentile(link.latency_ms(_LATENCY_KINDS[family], window), last), "ms")
+        if family == "age" and last in _PERCENTILES:
+            return _value(percentile(ages_in(self._ages(link.name), window), last), "s")
+        if family == "position_error" and last in _PERCENTILES and link.name == "gps":
+            return _value(percentile(self._position_errors(window), last), "m")
+        if family in _FIDELITY and last in _FIDELITY_OF:
+            errors = link.errors_steps(window, _FIDELITY[family])
+            return _value(_FIDELITY_OF[last](errors), "step")
+        return self._of_continuity(link, name, window, whole=whole)
+
+    def _of_continuity(
+        self, link: Link, name: str, window: Window, *, whole: bool
+    ) -> Measured | None:
+        if name == "rate":
+            return _value(link.rate_per_s(window), "/s")
+        if name == "coverage":
+            return _value(link.coverage_pct(window), "%")
+        if name == "outage.max":
+            return _value(link.outage_s(window), "s")
+        if name == "recovery.max":
+            return _value(self._recovery(link, window), "s")
+        if name == "start" and whole:
+            return _value(link.start_s(self.manifest.epoch_ns), "s")
+        if name == "invalid" and link.name == "gps":
+            return _value(link.invalid(window), "")
+        return None
+
+    def _recovery(self, link: Link, window: Window) -> float | None:
+        ends = [
+            fault.end_ns
+            for fault in self.manifest.faults
+            if fault.link in ("", link.name)
+            and any(start <= fault.end_ns <= end for start, end in window.spans)
+        ]
+        return max((link.recovery_s(end) for end in ends), default=None)
+
+    def _of_run(self, name: str) -> Measured | None:
+        result = self.manifest.result
+        sim_s, wall_s = result.get("sim_s"), result.get("wall_s")
+        gateway = self._result("gateway")
+        paced = self.manifest.mode == "paced"
+        known: dict[str, Callable[[], tuple[float | None, str]]] = {
+            "readings.lost": lambda: (self._lost(), ""),
+            "readings.doubled": lambda: (self._doubled(), ""),
+            "log.errors": lambda: (sum(map(is_error_line, self._log_lines)), ""),
+            "gateway.exit": lambda: (gateway.get("exit"), ""),
+            "gateway.cpu": lambda: (gateway.get("cpu_pct") if paced else None, "%"),
+            "gateway.rss": lambda: (gateway.get("rss_mb") if paced else None, "MB"),
+            "rig.sim_s": lambda: (sim_s, "s"),
+            "rig.wall_s": lambda: (wall_s, "s"),
+            "rig.ratio": lambda: (sim_s / wall_s if sim_s and wall_s else None, "x"),
+        }
+        return _value(*known[name]()) if name in known else None
+
+    def _throughput(self, window: Window) -> Measured | None:
+        """Readings committed in the window, per second of wall time."""
+        result = self.manifest.result
+        if self.manifest.mode != "paced" or not window.duration_s:
+            return None
+        pace = (
+            result["sim_s"] / result["wall_s"]
+            if result.get("wall_s") and result.get("sim_s")
+            else 1.0
+        )
+        committed = int(np.count_nonzero(window.holds(self._stored.shown_ns)))
+        return _value(committed / window.duration_s * pace, "/s")
+
+    def _lost(self) -> int | None:
+        return count_lost(self._stored, self._published, self._acknowledged)
+
+    def _doubled(self) -> int | None:
+        if self._lost() is None:
+            return None
+        return max(count_doubled(self._stored), sum(link.doubled() for link in self.links.values()))
+
+    def _ages(self, link: str) -> tuple[Ints, Floats]:
+        if link not in self._age_series:
+            self._age_series[link] = ages(self.links[link].published, self.manifest.end_ns)
+        return self._age_series[link]
+
+    @cached_property
+    def _age_series(self) -> dict[str, tuple[Ints, Floats]]:
+        return {}
+
+    def _position_errors(self, window: Window) -> Floats:
+        if self.track is None:
+            return np.array([], dtype=np.float64)
+        return self.track.errors_m[window.holds(self.track.time_ns)]
+
+    def _result(self, key: str) -> dict[str, Any]:
+        return self.manifest.result.get(key) or {}
+
+
+def measure(record: RecordReader) -> Measures:
+    """Return the figures of the run that `record` tells of."""
+    return Measures(record)
+
+
+_LATENCY_KINDS = {
+    "latency": "received",
+    "latency.stored": "stored",
+    "latency.published": "published",
+}
+_PERCENTILES = ("p50", "p95", "p99", "max")
+_FIDELITY = {"fidelity": "wire", "truth_error": "true"}
+
+
+def _largest(errors: Floats) -> float | None:
+    return float(np.abs(errors).max()) if len(errors) else None
+
+
+def _rms(errors: Floats) -> float | None:
+    return float(np.sqrt(np.mean(errors**2))) if len(errors) else None
+
+
+_FIDELITY_OF: dict[str, Callable[[Floats], float | None]] = {"max": _largest, "rms": _rms}
+
+
+def _value(value: float | None, unit: str) -> Measured | None:
+    return None if value is None else Measured(float(value), unit)

@@ -1,0 +1,66 @@
+"""Watches the gateway from outside, as any client would: its live stream and its API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+CONNECT_TIMEOUT_S = 10.0
+MAX_MESSAGE_BYTES = 1 << 22
+
+
+class LiveListener(Protocol):
+    """Takes what the gateway's live stream says. `rig.recording.Recording` is one."""
+
+    def published(self, arrived_ns: int, rows: list[list[Any]]) -> None: ...
+
+    def stored_at(self, boot: int, upto_seq: int, time_ns: int) -> None: ...
+
+    def gateway_event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None: ...
+
+
+async def watch_live(port: int, listener: LiveListener) -> None:
+    """Follow the live stream of the gateway at 127.0.0.1:`port` until cancelled or closed."""
+    decode = msgspec.json.Decoder().decode
+    async with connect(
+        f"ws://127.0.0.1:{port}/api/v1/live",
+        compression=None,
+        open_timeout=CONNECT_TIMEOUT_S,
+        ping_interval=None,
+        max_size=MAX_MESSAGE_BYTES,
+    ) as socket:
+        with contextlib.suppress(ConnectionClosed):
+            async for text in socket:
+                now_ns = time.time_ns()
+                message = decode(text)
+                kind = message["type"]
+                if kind == "readings":
+                    listener.published(now_ns, message["readings"])
+                elif kind == "stored":
+                    listener.stored_at(message["boot"], message["upto"], message["time_ns"])
+                else:
+                    listener.gateway_event(now_ns, kind, message)
+
+
+async def get_json(port: int, path: str) -> Any:
+    """GET a JSON document of the gateway at 127.0.0.1:`port`.
+
+    Raises:
+        OSError: it does not answer; ValueError: it answers something else.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: rig\r\nConnection: close\r\n\r\n".encode())
+        head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+    finally:
+        writer.close()
+    if b" 200 " not in head.split(b"\r\n", 1)[0]:
+        raise ValueError(f"GET {path}: expected 200, got {head.splitlines()[:1]!r}")
+    return msgspec.json.decode(body)

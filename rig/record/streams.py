@@ -1,0 +1,126 @@
+"""The streams of a record: name, row, and whether it belongs to the trace.
+
+A stream is one file of JSON lines, one array a row. The bytes are canonical: integers as integers,
+floats in their shortest form, never NaN (it becomes null), no spaces. So the same run gives the
+same bytes on every Python, and the trace hash is a hash of these bytes.
+
+zstandard level 1 packs them: on 600,000 wire rows (35 MB) it took 0.08 us a row and left 6.6 MB,
+gzip level 1 took 0.26 us and left 8.6 MB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+SUFFIX = ".jsonl.zst"
+WIRE_PREFIX = "wire."
+
+
+class Sample(NamedTuple):
+    """The instant at which the world took a value.
+
+    `wire` is the value as the link carries it (quantised, with the receiver's error), in the
+    signal's unit; None where the device had none, as a GNSS receiver without a fix.
+    """
+
+    time_ns: int
+    source: str
+    signal: str
+    true: float | None
+    wire: float | None
+
+
+class WireChunk(NamedTuple):
+    """Bytes at the instant they arrived. `direction` is ">" to the host, "<" to the device."""
+
+    time_ns: int
+    direction: str
+    text: str
+
+    @property
+    def data(self) -> bytes:
+        """The bytes themselves: `text` is their latin-1 reading, one character a byte."""
+        return self.text.encode("latin-1")
+
+
+class Published(NamedTuple):
+    """A reading at the instant at which it reached a WebSocket client."""
+
+    arrived_ns: int
+    seq: int
+    signal: int
+    time_ns: int
+    value: float | None
+    received_ns: int
+    state: int
+
+
+class Stored(NamedTuple):
+    """A reading as the store gives it back."""
+
+    device: str
+    seq: int
+    signal: int
+    time_ns: int
+    value: float | None
+    received_ns: int
+    state: int
+    written_ns: int
+
+
+class StoredAt(NamedTuple):
+    """The instant at which every reading of `boot` up to `upto_seq` was committed."""
+
+    boot: int
+    upto_seq: int
+    time_ns: int
+
+
+class Event(NamedTuple):
+    """Something worth a line: a fault's start, a link's state, a trouble code."""
+
+    time_ns: int
+    kind: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream.
+
+    Attributes:
+        name: the file's name without suffix.
+        row: the type of a row.
+        time_column: the column that places a row in time.
+        in_trace: True where its bytes belong to the trace hash.
+    """
+
+    name: str
+    row: Any
+    time_column: int
+    in_trace: bool
+
+    @property
+    def file_name(self) -> str:
+        """The file inside the run's folder."""
+        return self.name + SUFFIX
+
+
+# The gateway's boot id stands in `stored_at` alone, which is no part of the trace: it is random.
+TRUTH = Stream("truth", list[float | None], 0, in_trace=True)
+SAMPLES = Stream("samples", Sample, 0, in_trace=True)
+PUBLISHED = Stream("published", Published, 0, in_trace=True)
+STORED = Stream("stored", Stored, 5, in_trace=True)
+STORED_AT = Stream("stored_at", StoredAt, 2, in_trace=False)
+EVENTS = Stream("events", Event, 0, in_trace=False)
+FIXED_STREAMS = (TRUTH, SAMPLES, PUBLISHED, STORED, STORED_AT, EVENTS)
+
+MANIFEST_FILE = "run.json"
+VERDICT_FILE = "verdict.json"
+LOG_FILE = "gateway.log"
+
+
+def wire_stream(link: str) -> Stream:
+    """Return the stream of the bytes of `link`."""
+    return Stream(WIRE_PREFIX + link, WireChunk, 0, in_trace=True)

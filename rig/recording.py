@@ -1,0 +1,153 @@
+"""Connects a world and a gateway with the record of their run."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import simpy
+
+from rig.record.manifest import FaultWindow
+from rig.record.writer import RecordWriter
+from sim.ecu.pids import PIDS
+from sim.gnss import Fix, Motion
+from sim.vehicle import VehicleState
+from sim.world import World
+
+TRUTH_PERIOD_S = 0.1
+
+# Columns of the truth: name (a signal's short name where the column is that signal's truth) and
+# how it comes from the vehicle's state.
+STATE_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("RPM", "rpm"),
+    ("SPEED", "speed_mps"),
+    ("gear", "gear"),
+    ("distance_m", "distance_m"),
+    ("accel_mps2", "accel_mps2"),
+    ("pedal_pct", "pedal_pct"),
+    ("THROTTLE_POS", "throttle_pct"),
+    ("ENGINE_LOAD", "load_pct"),
+    ("INTAKE_PRESSURE", "map_kpa"),
+    ("boost_kpa", "boost_kpa"),
+    ("MAF", "maf_gps"),
+    ("COOLANT_TEMP", "coolant_c"),
+    ("OIL_TEMP", "oil_c"),
+    ("INTAKE_TEMP", "intake_c"),
+    ("battery_v", "battery_v"),
+    ("fuel_rate_lph", "fuel_rate_lph"),
+    ("fuel_used_l", "fuel_used_l"),
+)
+POSITION_COLUMNS = ("LAT", "LON", "ALT", "GPS_HEADING")
+TRUTH_COLUMNS = [name for name, _ in STATE_COLUMNS] + list(POSITION_COLUMNS)
+MPS_TO_KPH = 3.6
+SPEED_COLUMN = 1
+
+
+class Recording:
+    """Taps every link of a world, samples its truth, and listens to the gateway.
+
+    `attach(world)` before the world's first event; then everything happens at the instants at which
+    it happens.
+    """
+
+    def __init__(self, writer: RecordWriter, epoch_ns: int) -> None:
+        self._writer = writer
+        self._epoch_ns = epoch_ns
+        self.readings = 0
+        self._faults: list[FaultWindow] = []
+        self._open_faults: dict[tuple[str, Any], int] = {}
+
+    def attach(self, world: World) -> None:
+        for name, line in world.lines.items():
+            line.taps.append(self._tap(name))
+        world.listeners.append(self._note)
+        world.env.process(self._truth(world))
+
+    # -- the world ---------------------------------------------------------------------------------
+    def _tap(self, link: str) -> Any:
+        wire, epoch_ns = self._writer.wire, self._epoch_ns
+
+        def tap(time_s: float, to_host: bool, data: bytes) -> None:
+            wire(link, epoch_ns + round(time_s * 1e9), to_host, data)
+
+        return tap
+
+    def on_sample(
+        self, time_s: float, ecu: str, pid: int, data: bytes, state: VehicleState
+    ) -> None:
+        """An ECU took a value: this is the instant measured."""
+        spec = PIDS[pid]
+        true = spec.truth(state)
+        if true is None or ecu != "ecm":
+            return
+        self._writer.sample(
+            self._epoch_ns + round(time_s * 1e9), "obd", spec.name, true, spec.decode(data)
+        )
+
+    def on_epoch(self, time_s: float, motion: Motion, fix: Fix | None) -> None:
+        """The receiver measured."""
+        time_ns = self._epoch_ns + round(time_s * 1e9)
+        sample = self._writer.sample
+        has_fix = fix is not None and fix.valid
+        for signal, true, wire in (
+            ("LAT", motion.lat_deg, fix.lat_deg if fix else None),
+            ("LON", motion.lon_deg, fix.lon_deg if fix else None),
+            ("ALT", motion.alt_m, fix.alt_m if fix else None),
+            ("GPS_SPEED", motion.speed_mps * MPS_TO_KPH, fix.speed_mps * MPS_TO_KPH if fix else None),
+            ("GPS_HEADING", motion.course_deg, fix.course_deg if fix else None),
+        ):
+            sample(time_ns, "gps", signal, true, wire if has_fix else None)
+
+    def _truth(self, world: World) -> Generator[simpy.Event, None, None]:
+        truth, timeout = self._writer.truth, world.env.timeout
+        fields = [field for _, field in STATE_COLUMNS]
+        count = 0
+        while True:
+            time_s = world.env.now
+            state = world.vehicle.at(time_s)
+            values = [float(getattr(state, field)) for field in fields]
+            values[SPEED_COLUMN] *= MPS_TO_KPH
+            place = world.course.at(state.distance_m)
+            values += [*world.course.to_geodetic(place), place.heading_deg]
+            truth(self._epoch_ns + round(time_s * 1e9), values)
+            count += 1
+            # From the count, not by adding up: the grid stays exact.
+            yield timeout(count * TRUTH_PERIOD_S - world.env.now)
+
+    def _note(
+        self, time_s: float, kind: str, name: str, phase: str, detail: Mapping[str, Any]
+    ) -> None:
+        time_ns = self._epoch_ns + round(time_s * 1e9)
+        self._writer.event(time_ns, kind, {"name": name, "phase": phase, **detail})
+        if kind == "fault":
+            self._fault(time_ns, name, phase, detail)
+
+    def _fault(self, time_ns: int, name: str, phase: str, detail: Mapping[str, Any]) -> None:
+        key = (name, detail.get("number"))
+        if phase == "start":
+            self._open_faults[key] = time_ns
+            return
+        start_ns = self._open_faults.pop(key, time_ns)
+        self._faults.append(
+            FaultWindow(name, str(detail["kind"]), str(detail["link"]), start_ns, time_ns)
+        )
+
+    def fault_windows(self, end_ns: int) -> list[FaultWindow]:
+        """Every fault while it was active, in order; one that is still active ends at `end_ns`."""
+        still = [
+            FaultWindow(name, name, "", start_ns, end_ns)
+            for (name, _), start_ns in self._open_faults.items()
+        ]
+        return sorted([*self._faults, *still], key=lambda window: (window.start_ns, window.name))
+
+    # -- the gateway -------------------------------------------------------------------------------
+    def published(self, arrived_ns: int, rows: list[list[Any]]) -> None:
+        self.readings += len(rows)
+        self._writer.published(arrived_ns, rows)
+
+    def stored_at(self, boot: int, upto_seq: int, time_ns: int) -> None:
+        self._writer.stored_at(boot, upto_seq, time_ns)
+
+    def gateway_event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None:
+        if kind != "hello":
+            self._writer.event(time_ns, "gateway." + kind, dict(detail))

@@ -1,0 +1,29 @@
+"""Scenario files: what they say, and where they are wrong."""
+
+from rig.scenario.drive import build_drive, recorded_positions
+from rig.scenario.errors import ScenarioError
+from rig.scenario.load import expand_scenario, load_scenario
+from rig.scenario.model import (
+    DEFAULT_PLAN_HZ,
+    GatewaySpec,
+    GpsSpec,
+    ObdSpec,
+    PhaseSpec,
+    Scenario,
+    WorldSpec,
+)
+
+__all__ = [
+    "DEFAULT_PLAN_HZ",
+    "GatewaySpec",
+    "GpsSpec",
+    "ObdSpec",
+    "PhaseSpec",
+    "Scenario",
+    "ScenarioError",
+    "WorldSpec",
+    "build_drive",
+    "expand_scenario",
+    "load_scenario",
+    "recorded_positions",
+]

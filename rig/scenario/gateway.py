@@ -1,0 +1,85 @@
+"""The `gateway:` section: the plan of signals and rates, and what else the scenario sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rig.quantity import DURATION, RATE
+from rig.scenario.document import Entry, Node, Plain, Table, suggestion
+from rig.scenario.model import DEFAULT_PLAN_HZ, GatewaySpec
+
+GATEWAY_KEYS = (
+    "plan",
+    "flush",
+    "publish",
+    "queue",
+    "reply_timeout",
+    "stale",
+    "fast",
+    "protocol",
+    "config",
+)
+# Faster than any adapter: "as fast as it goes" is a rate of 1000 Hz.
+MAXIMUM_RATE_HZ = 1000.0
+OBD_PROTOCOLS = tuple("0123456789ABC")
+
+
+def read_gateway(node: Node | None) -> GatewaySpec:
+    """Return what the section sets; what it leaves out keeps the gateway's default."""
+    if node is None or node.is_null:
+        return GatewaySpec()
+    table = node.as_table("'gateway'", GATEWAY_KEYS)
+    plan, queue, fast = table.get("plan"), table.get("queue"), table.get("fast")
+    protocol, config = table.get("protocol"), table.get("config")
+    return GatewaySpec(
+        plan=dict(DEFAULT_PLAN_HZ) if plan is None else _read_plan(plan),
+        flush_ms=_milliseconds(table, "flush"),
+        publish_ms=_milliseconds(table, "publish"),
+        queue_readings=None if queue is None else queue.as_integer("'queue'", 1, 10_000_000),
+        reply_timeout_s=_seconds(table, "reply_timeout"),
+        stale_s=_seconds(table, "stale"),
+        fast=None if fast is None else fast.as_boolean("'fast'"),
+        protocol=None if protocol is None else protocol.as_word(OBD_PROTOCOLS, "an OBD protocol"),
+        config={} if config is None else _read_config(config),
+    )
+
+
+def _read_plan(node: Node) -> dict[str, float]:
+    names = obd_signal_names()
+    plan: dict[str, float] = {}
+    for entry in node.as_table("'plan'"):
+        if entry.word not in names:
+            hint = suggestion(entry.word, names)
+            raise entry.key.error("an OBD signal of the catalogue", repr(entry.word), hint)
+        plan[entry.word] = _rate_hz(entry)
+    if not plan:
+        raise node.error("at least one signal such as {RPM: 5 Hz}", "an empty plan")
+    return plan
+
+
+def _rate_hz(entry: Entry) -> float:
+    return entry.value.as_quantity(RATE, above=0.0, maximum=MAXIMUM_RATE_HZ)
+
+
+def _seconds(table: Table, key: str) -> float | None:
+    node = table.get(key)
+    return None if node is None else node.as_quantity(DURATION, above=0.0, maximum=3600.0)
+
+
+def _milliseconds(table: Table, key: str) -> float | None:
+    duration_s = _seconds(table, key)
+    return None if duration_s is None else duration_s * 1000.0
+
+
+def _read_config(node: Node) -> Mapping[str, Plain]:
+    node.as_table("'config'")
+    plain = node.as_plain()
+    assert isinstance(plain, dict)
+    return plain
+
+
+def obd_signal_names() -> tuple[str, ...]:
+    """Return the names of the signals that an OBD plan can ask for."""
+    from server.catalogue import CATALOGUE
+
+    return tuple(signal.name for signal in CATALOGUE if signal.source.startswith("obd:"))

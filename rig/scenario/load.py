@@ -1,0 +1,167 @@
+"""Reads scenario files: one `Scenario` for each combination of `matrix:`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from rig.measure_names import LINKS
+from rig.scenario.document import Node, Variables, read_document, suggestion
+from rig.scenario.faults import read_faults
+from rig.scenario.gateway import read_gateway
+from rig.scenario.limits import MODES, read_after, read_limits
+from rig.scenario.model import Scenario
+from rig.scenario.phases import read_phases
+from rig.scenario.world import read_world
+
+SCENARIO_KEYS = (
+    "rig",
+    "name",
+    "about",
+    "needs",
+    "tags",
+    "seed",
+    "mode",
+    "matrix",
+    "world",
+    "gateway",
+    "phases",
+    "faults",
+    "limits",
+    "after",
+)
+FORMAT_VERSION = 1
+SUFFIX = ".scenario.yaml"
+MAXIMUM_VARIANTS = 1000
+
+
+def expand_scenario(path: Path) -> tuple[Scenario, ...]:
+    """Return the scenarios of `path`: one, or one for each combination of its `matrix:`.
+
+    Raises:
+        ScenarioError: the file cannot be used; the message says where, what was expected and what
+            stands there.
+    """
+    root = read_document(path)
+    matrix = _read_matrix(path, root)
+    combinations = [
+        dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())
+    ]
+    used: set[str] = set()
+    scenarios = tuple(_read_scenario(path, root, values, used) for values in combinations)
+    _refuse_unused(path, root, set(matrix) - used)
+    return scenarios
+
+
+def load_scenario(path: Path, variant: str = "") -> Scenario:
+    """Return the one scenario of `path`, or the variant of that name.
+
+    Args:
+        path: the file.
+        variant: "baud=38400" where the file has a `matrix:`.
+
+    Raises:
+        ScenarioError: the file cannot be used, or has no such variant.
+    """
+    scenarios = expand_scenario(path)
+    for scenario in scenarios:
+        if scenario.variant == variant:
+            return scenario
+    variants = [scenario.variant for scenario in scenarios if scenario.variant]
+    root = Node(path, read_document(path), Variables({}, set()))
+    if not variants:
+        raise root.error("no variant: the file has no 'matrix'", repr(variant))
+    expected = f"one of its variants: {', '.join(variants)}"
+    raise root.error(expected, repr(variant) if variant else "none", suggestion(variant, variants))
+
+
+def _read_matrix(path: Path, root: yaml.Node) -> dict[str, list[str]]:
+    table = Node(path, root, Variables({}, set())).as_table("a scenario", SCENARIO_KEYS)
+    node = table.get("matrix")
+    if node is None or node.is_null:
+        return {}
+    matrix: dict[str, list[str]] = {}
+    size = 1
+    for entry in node.as_table("'matrix'"):
+        name = entry.key.as_name("a variable's name")
+        if "-" in name:
+            raise entry.key.error("a variable's name without '-'", repr(name))
+        items = entry.value.as_list("a list of values such as [38400, 115200]")
+        values = [item.as_text("a plain value") for item in items]
+        if not values or len(set(values)) != len(values):
+            raise entry.value.error("at least one value, and each once")
+        matrix[name] = values
+        size *= len(values)
+        if size > MAXIMUM_VARIANTS:
+            raise node.error(f"at most {MAXIMUM_VARIANTS} combinations", f"{size} or more")
+    return matrix
+
+
+def _refuse_unused(path: Path, root: yaml.Node, unused: set[str]) -> None:
+    if not unused:
+        return
+    name = min(unused)
+    matrix = Node(path, root, Variables({}, set())).as_table("a scenario").require("matrix", "")
+    entry = matrix.as_table("'matrix'").entry(name)
+    assert entry is not None
+    raise entry.key.error(f"'${name}' somewhere in the file", "no use of it")
+
+
+def _read_scenario(
+    path: Path, root: yaml.Node, values: Mapping[str, str], used: set[str]
+) -> Scenario:
+    node = Node(path, root, Variables(values, used))
+    table = node.as_table("a scenario", SCENARIO_KEYS)
+    version = table.require("rig", "rig: 1")
+    if version.as_text() != str(FORMAT_VERSION):
+        raise version.error(f"format version {FORMAT_VERSION}")
+    needs = _read_needs(table.get("needs"))
+    phases = read_phases(table.require("phases", "phases: [{idle: 30 s}]"))
+    seed, mode, name, about = (table.get(key) for key in ("seed", "mode", "name", "about"))
+    limits = read_limits(table.get("limits"), [phase.name for phase in phases], needs)
+    after = read_after(table.get("after"), needs)
+    if not limits:
+        hint = "without one it would always pass"
+        raise node.error("at least one entry under 'limits'", "none", hint)
+    unfinished = Scenario(
+        name=_default_name(path) if name is None else name.as_text("a name"),
+        path=path,
+        variant=",".join(f"{key}={value}" for key, value in values.items()),
+        about="" if about is None else about.as_text("a description"),
+        seed=1 if seed is None else seed.as_integer("'seed'", 0, 2**63 - 1),
+        needs=needs,
+        tags=_read_tags(table.get("tags")),
+        mode="virtual" if mode is None else mode.as_word(MODES, "a mode"),
+        matrix=dict(values),
+        world=read_world(table.get("world")),
+        gateway=read_gateway(table.get("gateway")),
+        phases=phases,
+        faults=(),
+        limits=limits,
+        after=after,
+    )
+    faults = read_faults(table.get("faults"), unfinished.windows, needs)
+    return replace(unfinished, faults=faults)
+
+
+def _default_name(path: Path) -> str:
+    return path.name.removesuffix(SUFFIX)
+
+
+def _read_needs(node: Node | None) -> tuple[str, ...]:
+    if node is None:
+        return LINKS
+    needs = [item.as_word(LINKS, "a link") for item in node.as_list("a list of links: [obd, gps]")]
+    if not needs or len(set(needs)) != len(needs):
+        raise node.error("at least one link, and each once")
+    return tuple(needs)
+
+
+def _read_tags(node: Node | None) -> tuple[str, ...]:
+    if node is None or node.is_null:
+        return ()
+    return tuple(item.as_name("a tag") for item in node.as_list("a list of tags: [long]"))

@@ -1,0 +1,210 @@
+"""What a scenario file says, as values: frozen, with the unit in each name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rig.faults.spec import FaultSpec
+from rig.limits import Limit
+from rig.scenario.document import Plain
+
+# 2026-05-01T08:00:00Z: any instant would do; a fixed one makes every run the same.
+DEFAULT_EPOCH_NS = 1_777_622_400_000_000_000
+
+DEFAULT_PLAN_HZ: Mapping[str, float] = {
+    # What a driver watches, then what explains it, then what changes slowly. 19.5 queries a second:
+    # a genuine adapter at 38400 baud can just serve them.
+    "RPM": 5.0,
+    "SPEED": 5.0,
+    "THROTTLE_POS": 2.0,
+    "ENGINE_LOAD": 2.0,
+    "INTAKE_PRESSURE": 2.0,
+    "MAF": 2.0,
+    "COOLANT_TEMP": 0.5,
+    "INTAKE_TEMP": 0.5,
+    "OIL_TEMP": 0.1,
+    "CONTROL_MODULE_VOLTAGE": 0.1,
+    "FUEL_LEVEL": 0.1,
+    "BAROMETRIC_PRESSURE": 0.1,
+    "AMBIANT_AIR_TEMP": 0.1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GpsSpec:
+    """The GNSS receiver.
+
+    Attributes:
+        profile: name of a chip profile in `sim.gnss`.
+        rate_hz: fixes per second.
+        baud: of its serial line.
+        cold_start_s: time without a fix after the start.
+        sentences: the sentences that it sends; None for those of the profile.
+        paced: False delivers each sentence at once.
+    """
+
+    profile: str = "ublox_m8"
+    rate_hz: float = 1.0
+    baud: int = 9600
+    cold_start_s: float = 0.0
+    sentences: tuple[str, ...] | None = None
+    paced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ObdSpec:
+    """The OBD adapter and the ECUs behind it.
+
+    Attributes:
+        profile: name of an adapter profile in `sim.elm327`.
+        baud: of its serial line.
+        ecu_latency_s: shortest and longest response time of an ECU.
+        paced: False delivers each reply at once.
+    """
+
+    profile: str = "elm327_v15"
+    baud: int = 38400
+    ecu_latency_s: tuple[float, float] = (0.008, 0.020)
+    paced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSpec:
+    """The car and what surrounds it.
+
+    Attributes:
+        vehicle: name of a vehicle in `sim.vehicle`.
+        ambient_c: air temperature.
+        pressure_kpa: air pressure.
+        coolant_c: coolant temperature at the start; None for a warm engine.
+        route: name of a course in `sim.route`; None for the default one, or for the positions of
+            the recorded drive where a phase has them.
+        epoch_ns: UTC at virtual second 0, nanoseconds since 1970.
+    """
+
+    vehicle: str = "focus_st"
+    ambient_c: float = 20.0
+    pressure_kpa: float = 101.3
+    coolant_c: float | None = None
+    route: str | None = None
+    epoch_ns: int = DEFAULT_EPOCH_NS
+    gps: GpsSpec = GpsSpec()
+    obd: ObdSpec = ObdSpec()
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySpec:
+    """The gateway's configuration, as far as the scenario sets it; None leaves its default.
+
+    Attributes:
+        plan: signal name -> queries per second.
+        flush_ms: longest time to a commit.
+        publish_ms: longest time to the live stream.
+        queue_readings: bound of the reading queue.
+        reply_timeout_s: the OBD link's own watchdog.
+        stale_s: age at which an OBD signal counts as stale.
+        fast: whether the OBD link sends the response digit.
+        protocol: OBD protocol number; None searches.
+        config: further sections and keys of the gateway's TOML, as they are.
+    """
+
+    plan: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_PLAN_HZ))
+    flush_ms: float | None = None
+    publish_ms: float | None = None
+    queue_readings: int | None = None
+    reply_timeout_s: float | None = None
+    stale_s: float | None = None
+    fast: bool | None = None
+    protocol: str | None = None
+    config: Mapping[str, Plain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSpec:
+    """One phase of the drive; its name is a window that limits and faults can refer to.
+
+    Attributes:
+        kind: "idle", "cruise", "accelerate", "cycle", "drive" or "off".
+        name: unique in the scenario.
+        duration_s: always definite.
+        speed_kph: of a cruise.
+        to_kph: of an acceleration.
+        pedal_pct: of an acceleration.
+        cycle: name of a built-in cycle.
+        path: file of a cycle or of a recorded drive.
+        line: where it stands in the scenario file.
+    """
+
+    kind: str
+    name: str
+    duration_s: float
+    speed_kph: float | None = None
+    to_kph: float | None = None
+    pedal_pct: float = 100.0
+    cycle: str | None = None
+    path: Path | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario: a drive, what goes wrong in it, and what the gateway must achieve.
+
+    Attributes:
+        name: as the file names it.
+        path: the file.
+        variant: "baud=38400,profile=stn_fast" where `matrix:` made it; else empty.
+        seed: of every random stream.
+        needs: links, in order.
+        tags: free words; `long` and `nightly` become pytest markers.
+        mode: "virtual" or "paced".
+        matrix: the values of this variant.
+        limits: judged over the record.
+        after: judged once the gateway has stopped.
+    """
+
+    name: str
+    path: Path
+    variant: str
+    about: str
+    seed: int
+    needs: tuple[str, ...]
+    tags: tuple[str, ...]
+    mode: str
+    matrix: Mapping[str, str]
+    world: WorldSpec
+    gateway: GatewaySpec
+    phases: tuple[PhaseSpec, ...]
+    faults: tuple[FaultSpec, ...]
+    limits: tuple[Limit, ...]
+    after: tuple[Limit, ...]
+
+    @property
+    def id(self) -> str:
+        """Name and variant: unique in the file."""
+        return f"{self.name}[{self.variant}]" if self.variant else self.name
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the drive."""
+        return sum(phase.duration_s for phase in self.phases)
+
+    @property
+    def windows(self) -> tuple[tuple[str, float, float], ...]:
+        """(phase name, start, end) in virtual seconds, in order."""
+        windows = []
+        start_s = 0.0
+        for phase in self.phases:
+            end_s = start_s + phase.duration_s
+            windows.append((phase.name, start_s, end_s))
+            start_s = end_s
+        return tuple(windows)
+
+    def phase_at(self, time_s: float) -> str | None:
+        """Return the name of the phase at virtual second `time_s`; None outside the drive."""
+        for name, start_s, end_s in self.windows:
+            if start_s <= time_s < end_s:
+                return name
+        return None

@@ -1,0 +1,175 @@
+"""The `world:` section: car, air, road, receiver and adapter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import TypeVar
+
+from rig.quantity import BAUD, DURATION, PRESSURE, RATE, TEMPERATURE
+from rig.scenario.document import Node, Table
+from rig.scenario.model import GpsSpec, ObdSpec, WorldSpec
+
+WORLD_KEYS = ("vehicle", "ambient", "pressure", "coolant", "route", "start", "gps", "obd")
+GPS_KEYS = ("profile", "rate", "baud", "cold_start", "sentences", "paced")
+OBD_KEYS = ("profile", "baud", "ecu_latency", "paced")
+
+Names = Callable[[], Collection[str]]
+Default = TypeVar("Default", str, None)
+
+MAXIMUM_BAUD = 4_000_000
+MAXIMUM_ECU_LATENCY_S = 10.0
+
+
+def read_world(node: Node | None) -> WorldSpec:
+    """Return the world that the section describes; what it leaves out has its default."""
+    default = WorldSpec()
+    if node is None or node.is_null:
+        return default
+    table = node.as_table("'world'", WORLD_KEYS)
+    coolant = table.get("coolant")
+    start = table.get("start")
+    return WorldSpec(
+        vehicle=_word(table, "vehicle", vehicle_names, default.vehicle),
+        ambient_c=_temperature_c(table.get("ambient"), default.ambient_c),
+        pressure_kpa=table.quantity(
+            "pressure", PRESSURE, default.pressure_kpa, minimum=50.0, maximum=110.0
+        ),
+        coolant_c=None if coolant is None else _temperature_c(coolant, 0.0),
+        route=_word(table, "route", route_names, None),
+        epoch_ns=default.epoch_ns if start is None else _epoch_ns(start),
+        gps=_read_gps(table.get("gps")),
+        obd=_read_obd(table.get("obd")),
+    )
+
+
+def _temperature_c(node: Node | None, default_c: float) -> float:
+    if node is None:
+        return default_c
+    return node.as_quantity(TEMPERATURE, minimum=-40.0, maximum=130.0)
+
+
+def _word(table: Table, key: str, choices: Names, default: Default) -> str | Default:
+    node = table.get(key)
+    return default if node is None else node.as_word(choices(), f"a {key}")
+
+
+def _epoch_ns(node: Node) -> int:
+    expected = "an instant in UTC such as 2026-05-01T08:00:00Z"
+    text = node.as_text(expected)
+    # fromisoformat() takes more than what is promised here; the pattern keeps the format narrow.
+    if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text) is None:
+        raise node.error(expected)
+    try:
+        instant = datetime.fromisoformat(text)
+        seconds = int(instant.timestamp())
+    except (ValueError, OverflowError) as error:
+        raise node.error(expected, f"{text!r}, which is no date ({error})") from error
+    if not 1980 <= instant.year < 2100:  # GPS time begins in 1980
+        raise node.error("a year from 1980 to 2099", repr(text))
+    return seconds * 1_000_000_000
+
+
+def _read_gps(node: Node | None) -> GpsSpec:
+    default = GpsSpec()
+    if node is None or node.is_null:
+        return default
+    table = node.as_table("'gps'", GPS_KEYS)
+    sentences = table.get("sentences")
+    profile = _word(table, "profile", receiver_profiles, default.profile)
+    return GpsSpec(
+        profile=profile,
+        rate_hz=table.quantity(
+            "rate", RATE, default.rate_hz, minimum=0.1, maximum=_maximum_rate_hz(profile)
+        ),
+        baud=_baud(table, default.baud),
+        cold_start_s=table.quantity(
+            "cold_start", DURATION, default.cold_start_s, minimum=0.0, maximum=3600.0
+        ),
+        sentences=None if sentences is None else _sentences(sentences, profile),
+        paced=_paced(table),
+    )
+
+
+def _sentences(node: Node, profile: str) -> tuple[str, ...]:
+    from sim.gnss import PROFILES
+
+    known = PROFILES[profile].order
+    items = node.as_list("a list of sentence types such as [RMC, GGA]")
+    types = [item.as_word(known, f"a sentence type of {profile}") for item in items]
+    if not types or len(set(types)) != len(types):
+        raise node.error("at least one sentence type, and each once")
+    return tuple(types)
+
+
+def _maximum_rate_hz(profile: str) -> float:
+    from sim.gnss import PROFILES
+
+    return PROFILES[profile].max_rate_hz
+
+
+def _read_obd(node: Node | None) -> ObdSpec:
+    default = ObdSpec()
+    if node is None or node.is_null:
+        return default
+    table = node.as_table("'obd'", OBD_KEYS)
+    latency = table.get("ecu_latency")
+    return ObdSpec(
+        profile=_word(table, "profile", adapter_profiles, default.profile),
+        baud=_baud(table, default.baud),
+        ecu_latency_s=default.ecu_latency_s if latency is None else _latency_s(latency),
+        paced=_paced(table),
+    )
+
+
+def _latency_s(node: Node) -> tuple[float, float]:
+    bounds_s = [
+        item.as_quantity(DURATION, minimum=0.0, maximum=MAXIMUM_ECU_LATENCY_S)
+        for item in node.as_list_or_one()
+    ]
+    if len(bounds_s) == 1:
+        return bounds_s[0], bounds_s[0]
+    if len(bounds_s) != 2 or bounds_s[0] > bounds_s[1]:
+        raise node.error("one duration, or [shortest, longest] such as [8 ms, 20 ms]")
+    return bounds_s[0], bounds_s[1]
+
+
+def _baud(table: Table, default: int) -> int:
+    return round(table.quantity("baud", BAUD, default, minimum=300.0, maximum=MAXIMUM_BAUD))
+
+
+def _paced(table: Table) -> bool:
+    node = table.get("paced")
+    return True if node is None else node.as_boolean("'paced'")
+
+
+# The models are imported when a file is read: they alone know their names.
+
+
+def vehicle_names() -> tuple[str, ...]:
+    """Return the vehicles that `sim` has."""
+    from sim.vehicle import VEHICLES
+
+    return tuple(VEHICLES)
+
+
+def route_names() -> tuple[str, ...]:
+    """Return the courses that `sim` has."""
+    from sim.route import COURSES
+
+    return tuple(COURSES)
+
+
+def adapter_profiles() -> tuple[str, ...]:
+    """Return the adapter profiles that `sim` has."""
+    from sim.elm327 import PROFILES
+
+    return tuple(PROFILES)
+
+
+def receiver_profiles() -> tuple[str, ...]:
+    """Return the receiver profiles that `sim` has."""
+    from sim.gnss import PROFILES
+
+    return tuple(PROFILES)

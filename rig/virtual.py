@@ -1,0 +1,197 @@
+"""Worker of a virtual run: world and gateway in this process, on one virtual clock.
+
+Started as `python -m rig.virtual`, with a `Job` on standard input; answers with messages on standard
+output. One fresh process per run, because the clock must be replaced before the gateway is imported
+and threads that are parked in virtual time cannot be unwound.
+"""
+
+from __future__ import annotations
+
+import rig.vtime
+
+rig.vtime.install()  # before anything that could bind a clock, a lock or a thread
+
+import asyncio  # noqa: E402
+import contextlib  # noqa: E402
+import faulthandler  # noqa: E402
+import importlib  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+import tempfile  # noqa: E402
+import traceback  # noqa: E402
+from collections.abc import Generator  # noqa: E402
+from pathlib import Path  # noqa: E402
+from urllib.parse import urlsplit  # noqa: E402
+from typing import Any  # noqa: E402
+
+import simpy  # noqa: E402
+
+from rig import assembly  # noqa: E402
+from rig.errors import RigError  # noqa: E402
+from rig.faults.install import install_all  # noqa: E402
+from rig.job import Failed, Finished, Job, Progress, decode_job, encode  # noqa: E402
+from rig.observer import get_json, watch_live  # noqa: E402
+from rig.record.writer import RecordWriter  # noqa: E402
+from rig.recording import Recording  # noqa: E402
+from rig.run import manifest_of, result_of  # noqa: E402
+from rig.scenario import load_scenario  # noqa: E402
+from rig.scenario.model import Scenario  # noqa: E402
+from rig.streamlog import LogCapture  # noqa: E402
+from rig.vtime.kernel import Kernel, _real_monotonic  # noqa: E402
+from rig.vtime.loop import VirtualLoop  # noqa: E402
+from rig.vtime.patches import active  # noqa: E402
+from rig.vtime.ports import VirtualPort  # noqa: E402
+from sim.streams import RandomStreams  # noqa: E402
+from sim.world import World  # noqa: E402
+
+PROGRESS_PERIOD_S = 1.0  # simulated
+PROGRESS_WALL_S = 0.2
+OVERTIME_S = 120.0  # simulated time beyond the drive before a run that does not end is stopped
+
+
+class VirtualRun:
+    """One run: build, drive, stop, read back."""
+
+    def __init__(self, job: Job, scenario: Scenario) -> None:
+        self.job = job
+        self.scenario = scenario
+        epoch_ns = scenario.world.epoch_ns
+        self.end_s = assembly.total_duration_s(scenario)
+        self.kernel = Kernel(epoch_ns, until_s=self.end_s + OVERTIME_S)
+        self.ports_folder = Path(tempfile.mkdtemp(prefix="tr-"))
+        self.config = assembly.gateway_config(
+            scenario,
+            {link: str(self.ports_folder / link) for link in scenario.needs},
+            job.database_url,
+            http_port=0,
+        )
+        self.writer = RecordWriter(
+            job.folder, manifest_of(scenario, job, "virtual", epoch_ns, self.config)
+        )
+        self.recording = Recording(self.writer, epoch_ns)
+        self.world = World(
+            self.kernel.env,
+            assembly.world_setup(scenario),
+            seed=job.seed,
+            epoch_ns=epoch_ns,
+            on_sample=self.recording.on_sample,
+            on_epoch=self.recording.on_epoch,
+        )
+        self.log = LogCapture(self.writer)
+        self.counters: dict[str, dict[str, int]] = {}
+        self.exit_code = 0
+
+    def run(self) -> Finished:
+        start_wall_s = _real_monotonic()
+        entropy = RandomStreams(self.job.seed).stream("entropy")
+        with active(self.kernel, entropy):
+            ports = [
+                VirtualPort(self.kernel, line, self.ports_folder / name)
+                for name, line in self.world.lines.items()
+            ]
+            self.recording.attach(self.world)
+            install_all(self.world, assembly.shifted_faults(self.scenario))
+            self.kernel.env.process(self._report_progress())
+            loop = VirtualLoop(self.kernel)
+            asyncio.set_event_loop(loop)
+            loop.run_until_complete(self._drive())
+        sim_s = self.kernel.env.now
+        wall_s = _real_monotonic() - start_wall_s
+        for port in ports:
+            port.close()
+        with contextlib.suppress(OSError):
+            self.ports_folder.rmdir()
+        self.log.finish()
+        self.writer.manifest.faults = self.recording.fault_windows(self.kernel.utc_ns())
+        trace = self.writer.close(
+            result_of(
+                sim_s=sim_s,
+                wall_s=wall_s,
+                exit_code=self.exit_code,
+                counters=self.counters,
+                log=self.log,
+            )
+        )
+        return Finished(sim_s=sim_s, wall_s=wall_s, trace_sha256=trace)
+
+    async def _drive(self) -> None:
+        """The gateway's life, from start to the last row read back; all of it in virtual time."""
+        from server.config import load_config
+        from server.logs import configure_logs
+        from server.serve import serve
+        from server.store.reader import fetch_readings
+
+        config_file = self.ports_folder / "gateway.toml"
+        assembly.write_config(config_file, self.config)
+        config = load_config(config_file, {})
+        config_file.unlink()
+        configure_logs(self.log, format="json")
+        if self.job.preload:
+            module, _, function = self.job.preload.partition(":")
+            getattr(importlib.import_module(module), function)()
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        ready: asyncio.Future[Any] = loop.create_future()
+        gateway = loop.create_task(serve(config, stop=stop, on_ready=ready.set_result))
+        await asyncio.wait({gateway, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if gateway.done():
+            await gateway
+            raise RigError("expected the gateway to run until it is stopped; it ended at its start")
+        port = urlsplit(ready.result().url).port
+        live = loop.create_task(watch_live(port, self.recording))
+        await asyncio.sleep(self.end_s - loop.time())
+        for link in (await get_json(port, "/api/v1/links"))["links"]:
+            self.counters[link["name"]] = link["counters"]
+        stop.set()
+        await gateway
+        await live
+        self.writer.stored(await fetch_readings(self.job.database_url))
+
+    def _report_progress(self) -> Generator[simpy.Event, None, None]:
+        """Speak about twice a second of wall time, and keep the watchdog quiet while time moves."""
+        spoken_s = 0.0
+        while True:
+            wall_s = _real_monotonic()
+            if wall_s - spoken_s > PROGRESS_WALL_S:
+                spoken_s = wall_s
+                faulthandler.dump_traceback_later(self.job.wall_limit_s, exit=True)
+                now_s = self.kernel.env.now
+                phase = self.scenario.phase_at(now_s - assembly.LEAD_IN_S)
+                say(
+                    Progress(
+                        sim_s=now_s,
+                        end_s=self.end_s,
+                        phase=phase or "",
+                        readings=self.recording.readings,
+                        speed_kph=self.world.vehicle.at(now_s).speed_mps * 3.6,
+                    )
+                )
+            yield self.kernel.env.timeout(PROGRESS_PERIOD_S)
+
+
+def say(message: Any) -> None:
+    """Send a message to whoever started this worker."""
+    sys.stdout.buffer.write(encode(message))
+    sys.stdout.buffer.flush()
+
+
+def main() -> int:
+    job = decode_job(sys.stdin.buffer.read())
+    faulthandler.dump_traceback_later(job.wall_limit_s, exit=True)
+    try:
+        run = VirtualRun(job, load_scenario(job.scenario, job.variant))
+        say(run.run())
+    except RigError as error:
+        say(Failed(message=str(error), usage=error.usage))
+        return 1
+    except Exception as error:  # noqa: BLE001  process boundary: the starter shows one line
+        traceback.print_exc()
+        say(Failed(message=f"{type(error).__name__}: {error}"))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # parked library threads cannot be joined

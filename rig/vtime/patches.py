@@ -1,0 +1,186 @@
+"""What is replaced in the standard library, all in one place, and inert while no kernel is active.
+
+Must be installed before the program under test is imported: names such as `from time import sleep`
+bind what they find. Private names touched here: `threading._time`, `threading._allocate_lock`,
+`threading._PyRLock`, `threading._CRLock`, `queue.time`, `queue._PySimpleQueue`, `random._urandom`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import random
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import time_machine
+
+from rig.vtime import state
+from rig.vtime.kernel import Kernel, Part
+from rig.vtime.locks import VirtualLock
+
+_installed = False
+
+
+def install() -> None:
+    """Replace clocks, sleeping, locks, threads, `select` and entropy. Idempotent."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    _patch_clocks()
+    _patch_threads()
+    _patch_select()
+    _patch_entropy()
+
+
+@contextlib.contextmanager
+def active(kernel: Kernel, entropy: random.Random) -> Iterator[None]:
+    """Make `kernel` the clock of this process; the wall clock starts at its epoch."""
+    if not _installed:
+        raise RuntimeError("rig.vtime.install() must run before a kernel is activated")
+    travel = time_machine.travel(
+        datetime.fromtimestamp(kernel.epoch_ns / 1e9, UTC), tick=False
+    )
+    traveller: Any = travel.start()
+    traveller.time_ns = kernel.utc_ns  # covers time.time, datetime.now, logging: all of C level
+    random.seed(entropy.getrandbits(64))
+    _entropy.append(entropy)
+    state.kernel = kernel
+    try:
+        yield
+    finally:
+        state.kernel = None
+        _entropy.clear()
+        travel.stop()
+
+
+# -- clocks ----------------------------------------------------------------------------------------
+class _Clock:
+    """A clock function that, like the builtin it replaces, does not become a method.
+
+    pyserial binds `TIME = time.monotonic` in a class body: a Python function would get `self`.
+    """
+
+    __slots__ = ("_real", "_virtual")
+
+    def __init__(self, real: Callable[[], Any], virtual: Callable[[Kernel], Any]) -> None:
+        self._real = real
+        self._virtual = virtual
+
+    def __call__(self) -> Any:
+        kernel = state.kernel
+        return self._real() if kernel is None else self._virtual(kernel)
+
+
+def _patch_clocks() -> None:
+    for name in ("monotonic", "perf_counter"):
+        setattr(time, name, _Clock(getattr(time, name), Kernel.now_s))
+        nanoseconds = name + "_ns"
+        setattr(time, nanoseconds, _Clock(getattr(time, nanoseconds), Kernel.now_ns))
+
+    real_sleep = time.sleep
+
+    def sleep(duration_s: float, /) -> None:
+        kernel = state.kernel
+        if kernel is None or kernel.part() is None:
+            real_sleep(duration_s)
+        else:
+            kernel.sleep(duration_s)
+
+    time.sleep = sleep
+    threading._time = time.monotonic  # type: ignore[attr-defined]
+    queue.time = time.monotonic  # type: ignore[attr-defined]
+
+
+# -- threads and locks -----------------------------------------------------------------------------
+def _patch_threads() -> None:
+    module: Any = threading
+    module.Lock = module._allocate_lock = VirtualLock
+    module.RLock = module._PyRLock
+    module._CRLock = None
+    queue.SimpleQueue = queue._PySimpleQueue  # type: ignore[attr-defined,misc]
+
+    thread: Any = threading.Thread
+    real_start, real_join, real_is_alive = thread.start, thread.join, thread.is_alive
+
+    def start(self: threading.Thread) -> None:
+        kernel = state.kernel
+        if kernel is None or kernel.part() is None:
+            real_start(self)
+        else:
+            self._rig_part = kernel.adopt(self, real_start)  # type: ignore[attr-defined]
+
+    def join(self: threading.Thread, timeout: float | None = None) -> None:
+        kernel = state.kernel
+        part: Part | None = getattr(self, "_rig_part", None)
+        if kernel is None or part is None:
+            real_join(self, timeout)
+            return
+        if not part.over:
+            wait = kernel.new_wait()
+            part.joiners.append(wait)
+            kernel.block(wait, timeout)
+
+    def is_alive(self: threading.Thread) -> bool:
+        part: Part | None = getattr(self, "_rig_part", None)
+        if state.kernel is None or part is None:
+            return bool(real_is_alive(self))
+        return not part.over
+
+    thread.start, thread.join, thread.is_alive = start, join, is_alive
+
+
+# -- select ----------------------------------------------------------------------------------------
+def _patch_select() -> None:
+    real_select = select.select
+
+    def virtual_select(
+        rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None, /
+    ) -> tuple[list[Any], list[Any], list[Any]]:
+        kernel = state.kernel
+        if kernel is None or kernel.part() is None:
+            return real_select(rlist, wlist, xlist, timeout)
+        ready = real_select(rlist, wlist, xlist, 0)
+        if any(ready) or timeout == 0:
+            return ready
+        end_s = None if timeout is None else kernel.env.now + timeout
+        while True:
+            wait = kernel.new_wait()
+            ports.wait_any(rlist, wait)
+            in_time = kernel.block(wait, None if end_s is None else end_s - kernel.env.now)
+            ready = real_select(rlist, wlist, xlist, 0)
+            if any(ready) or not in_time:
+                return ready
+
+    from rig.vtime import ports
+
+    select.select = virtual_select
+
+
+# -- entropy ---------------------------------------------------------------------------------------
+_entropy: list[random.Random] = []
+
+
+def _patch_entropy() -> None:
+    real_urandom = os.urandom
+    real_seed = random.seed
+
+    def urandom(size: int, /) -> bytes:
+        return _entropy[0].randbytes(size) if _entropy else real_urandom(size)
+
+    def seed(a: Any = None, version: int = 2) -> None:
+        # The meshtastic constructor calls random.seed(): that would un-seed the whole process.
+        if a is not None or not _entropy:
+            real_seed(a, version)
+
+    os.urandom = urandom
+    module: Any = random
+    module._urandom = urandom
+    module.seed = seed
+

@@ -1,0 +1,201 @@
+"""The signal catalogue: what a number in a reading means.
+
+Names are those of python-OBD's commands, because people know them. Paths are COVESA VSS 6.0
+where VSS has the signal in the unit and resolution that OBD delivers; else the OBD overlay
+(`Vehicle.OBD.*`, the branch that VSS removed in 6.0). Barometric pressure stays in the overlay:
+the standard path is in hPa, OBD delivers kPa. Resolutions and ranges: SAE J1979 as python-OBD
+decodes it, so that a stored value is a whole number of steps.
+
+Ids are stable and stored: OBD mode 01 signals have the number of their PID, GPS signals
+1001 and up, derived signals 2001 and up. An id is never reused for another meaning.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+import msgspec
+
+from server.errors import CatalogueError
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """One signal.
+
+    Attributes:
+        id: stable number.
+        name: short name, unique.
+        path: VSS path, or overlay path, unique.
+        unit: unit of values, as text.
+        resolution: smallest step of the source, in `unit`; the raw scaling of the column.
+        minimum: smallest value that the source can express.
+        maximum: largest value that the source can express.
+        source: "obd:010C" (mode and PID), "gps" or "derived".
+    """
+
+    id: int
+    name: str
+    path: str
+    unit: str
+    resolution: float
+    minimum: float
+    maximum: float
+    source: str
+
+
+_PERCENT = 100 / 255
+_TRIM = 100 / 128
+_ENGINE = "Vehicle.Powertrain.CombustionEngine."
+_OVERLAY = "Vehicle.OBD."
+
+# name, PID, path, unit, resolution, minimum, maximum
+_OBD: tuple[tuple[str, int, str, str, float, float, float], ...] = (
+    ("ENGINE_LOAD", 0x04, _OVERLAY + "EngineLoad", "%", _PERCENT, 0, 100),
+    ("COOLANT_TEMP", 0x05, _ENGINE + "EngineCoolant.Temperature", "°C", 1, -40, 215),
+    ("SHORT_FUEL_TRIM_1", 0x06, _OVERLAY + "ShortTermFuelTrim1", "%", _TRIM, -100, 99.21875),
+    ("LONG_FUEL_TRIM_1", 0x07, _OVERLAY + "LongTermFuelTrim1", "%", _TRIM, -100, 99.21875),
+    ("SHORT_FUEL_TRIM_2", 0x08, _OVERLAY + "ShortTermFuelTrim2", "%", _TRIM, -100, 99.21875),
+    ("LONG_FUEL_TRIM_2", 0x09, _OVERLAY + "LongTermFuelTrim2", "%", _TRIM, -100, 99.21875),
+    ("FUEL_PRESSURE", 0x0A, _OVERLAY + "FuelPressure", "kPa", 3, 0, 765),
+    ("INTAKE_PRESSURE", 0x0B, _ENGINE + "MAP", "kPa", 1, 0, 255),
+    ("RPM", 0x0C, _ENGINE + "Speed", "rpm", 0.25, 0, 16383.75),
+    ("SPEED", 0x0D, "Vehicle.Speed", "km/h", 1, 0, 255),
+    ("TIMING_ADVANCE", 0x0E, _OVERLAY + "TimingAdvance", "°", 0.5, -64, 63.5),
+    ("INTAKE_TEMP", 0x0F, _OVERLAY + "IntakeTemp", "°C", 1, -40, 215),
+    ("MAF", 0x10, _ENGINE + "MAF", "g/s", 0.01, 0, 655.35),
+    ("THROTTLE_POS", 0x11, _ENGINE + "TPS", "%", _PERCENT, 0, 100),
+    ("RUN_TIME", 0x1F, _OVERLAY + "RunTime", "s", 1, 0, 65535),
+    ("DISTANCE_W_MIL", 0x21, _OVERLAY + "DistanceWithMIL", "km", 1, 0, 65535),
+    ("FUEL_RAIL_PRESSURE_VAC", 0x22, _OVERLAY + "FuelRailPressureVac", "kPa", 0.079, 0, 5177.265),
+    ("FUEL_RAIL_PRESSURE_DIRECT", 0x23, _OVERLAY + "FuelRailPressureDirect", "kPa", 10, 0, 655350),
+    ("COMMANDED_EGR", 0x2C, _OVERLAY + "CommandedEGR", "%", _PERCENT, 0, 100),
+    ("EGR_ERROR", 0x2D, _OVERLAY + "EGRError", "%", _TRIM, -100, 99.21875),
+    ("EVAPORATIVE_PURGE", 0x2E, _OVERLAY + "CommandedEVAP", "%", _PERCENT, 0, 100),
+    ("FUEL_LEVEL", 0x2F, "Vehicle.Powertrain.FuelSystem.RelativeLevel", "%", _PERCENT, 0, 100),
+    ("WARMUPS_SINCE_DTC_CLEAR", 0x30, _OVERLAY + "WarmupsSinceDTCClear", "", 1, 0, 255),
+    ("DISTANCE_SINCE_DTC_CLEAR", 0x31, _OVERLAY + "DistanceSinceDTCClear", "km", 1, 0, 65535),
+    ("EVAP_VAPOR_PRESSURE", 0x32, _OVERLAY + "EVAPVaporPressure", "Pa", 0.25, -8192, 8191.75),
+    ("BAROMETRIC_PRESSURE", 0x33, _OVERLAY + "BarometricPressure", "kPa", 1, 0, 255),
+    ("CATALYST_TEMP_B1S1", 0x3C, _OVERLAY + "Catalyst.Bank1.Temperature1", "°C", 0.1, -40, 6513.5),
+    ("CATALYST_TEMP_B2S1", 0x3D, _OVERLAY + "Catalyst.Bank2.Temperature1", "°C", 0.1, -40, 6513.5),
+    ("CATALYST_TEMP_B1S2", 0x3E, _OVERLAY + "Catalyst.Bank1.Temperature2", "°C", 0.1, -40, 6513.5),
+    ("CATALYST_TEMP_B2S2", 0x3F, _OVERLAY + "Catalyst.Bank2.Temperature2", "°C", 0.1, -40, 6513.5),
+    (
+        "CONTROL_MODULE_VOLTAGE",
+        0x42,
+        "Vehicle.LowVoltageBattery.CurrentVoltage",
+        "V",
+        0.001,
+        0,
+        65.535,
+    ),
+    ("ABSOLUTE_LOAD", 0x43, _OVERLAY + "AbsoluteLoad", "%", _PERCENT, 0, 25700),
+    # python-OBD's unit table (UAS 0x1E) rounds 2/65536 to this; a value is a multiple of it.
+    (
+        "COMMANDED_EQUIV_RATIO",
+        0x44,
+        _OVERLAY + "CommandedEquivalenceRatio",
+        "ratio",
+        0.0000305,
+        0,
+        1.9988175,
+    ),
+    ("RELATIVE_THROTTLE_POS", 0x45, _OVERLAY + "RelativeThrottlePosition", "%", _PERCENT, 0, 100),
+    ("AMBIANT_AIR_TEMP", 0x46, "Vehicle.Exterior.AirTemperature", "°C", 1, -40, 215),
+    ("THROTTLE_POS_B", 0x47, _OVERLAY + "ThrottlePositionB", "%", _PERCENT, 0, 100),
+    ("THROTTLE_POS_C", 0x48, _OVERLAY + "ThrottlePositionC", "%", _PERCENT, 0, 100),
+    ("ACCELERATOR_POS_D", 0x49, _OVERLAY + "AcceleratorPositionD", "%", _PERCENT, 0, 100),
+    ("ACCELERATOR_POS_E", 0x4A, _OVERLAY + "AcceleratorPositionE", "%", _PERCENT, 0, 100),
+    ("ACCELERATOR_POS_F", 0x4B, _OVERLAY + "AcceleratorPositionF", "%", _PERCENT, 0, 100),
+    ("THROTTLE_ACTUATOR", 0x4C, _OVERLAY + "ThrottleActuator", "%", _PERCENT, 0, 100),
+    ("RUN_TIME_MIL", 0x4D, _OVERLAY + "TimeWithMIL", "min", 1, 0, 65535),
+    ("TIME_SINCE_DTC_CLEARED", 0x4E, _OVERLAY + "TimeSinceDTCCleared", "min", 1, 0, 65535),
+    ("MAX_MAF", 0x50, _OVERLAY + "MaxMAF", "g/s", 10, 0, 2550),
+    ("ETHANOL_PERCENT", 0x52, _OVERLAY + "EthanolPercent", "%", _PERCENT, 0, 100),
+    (
+        "EVAP_VAPOR_PRESSURE_ABS",
+        0x53,
+        _OVERLAY + "EVAPVaporPressureAbsolute",
+        "kPa",
+        0.005,
+        0,
+        327.675,
+    ),
+    (
+        "EVAP_VAPOR_PRESSURE_ALT",
+        0x54,
+        _OVERLAY + "EVAPVaporPressureAlternate",
+        "Pa",
+        1,
+        -32767,
+        32768,
+    ),
+    ("FUEL_RAIL_PRESSURE_ABS", 0x59, _OVERLAY + "FuelRailPressureAbsolute", "kPa", 10, 0, 655350),
+    ("RELATIVE_ACCEL_POS", 0x5A, _OVERLAY + "RelativeAcceleratorPosition", "%", _PERCENT, 0, 100),
+    ("HYBRID_BATTERY_REMAINING", 0x5B, _OVERLAY + "HybridBatteryRemaining", "%", _PERCENT, 0, 100),
+    ("OIL_TEMP", 0x5C, _ENGINE + "EngineOil.Temperature", "°C", 1, -40, 215),
+    ("FUEL_INJECT_TIMING", 0x5D, _OVERLAY + "FuelInjectionTiming", "°", 1 / 128, -210, 301.992),
+    ("FUEL_RATE", 0x5E, _OVERLAY + "FuelRate", "l/h", 0.05, 0, 3276.75),
+)
+
+_LOCATION = "Vehicle.CurrentLocation."
+
+# Resolutions are those of the NMEA text: ddmm.mmmmm, knots with three decimals.
+_GPS: tuple[Signal, ...] = (
+    Signal(1001, "LAT", _LOCATION + "Latitude", "°", 1e-5 / 60, -90, 90, "gps"),
+    Signal(1002, "LON", _LOCATION + "Longitude", "°", 1e-5 / 60, -180, 180, "gps"),
+    Signal(1003, "ALT", _LOCATION + "Altitude", "m", 0.1, -1000, 20000, "gps"),
+    # Not Vehicle.Speed: the receiver's speed must never overwrite the wheels'.
+    Signal(1004, "GPS_SPEED", _LOCATION + "Speed", "km/h", 0.001852, 0, 2000, "gps"),
+    Signal(1005, "GPS_HEADING", _LOCATION + "Heading", "°", 0.01, 0, 360, "gps"),
+    Signal(1006, "HDOP", _LOCATION + "HorizontalDilution", "", 0.01, 0, 100, "gps"),
+    Signal(1007, "SATS", _LOCATION + "Satellites", "", 1, 0, 100, "gps"),
+)
+
+_DERIVED: tuple[Signal, ...] = (
+    Signal(2001, "BOOST", _ENGINE + "Boost", "psi", 0.1450377377, -15, 37, "derived"),
+)
+
+CATALOGUE: tuple[Signal, ...] = (
+    *(
+        Signal(pid, name, path, unit, resolution, minimum, maximum, f"obd:01{pid:02X}")
+        for name, pid, path, unit, resolution, minimum, maximum in _OBD
+    ),
+    *_GPS,
+    *_DERIVED,
+)
+"""All signals, ordered by id."""
+
+_BY_NAME = {signal.name: signal for signal in CATALOGUE}
+_BY_ID = {signal.id: signal for signal in CATALOGUE}
+SHORT_NAMES: dict[int, str] = {signal.id: signal.name for signal in CATALOGUE}
+"""Short name of each signal id."""
+_BY_PATH = {signal.path: signal for signal in CATALOGUE}
+
+
+def by_name(name: str) -> Signal:
+    """Give the signal of a short name; raise CatalogueError with the nearest names."""
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        near = difflib.get_close_matches(name.upper(), _BY_NAME, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise CatalogueError(f"no signal is named {name!r}{hint}") from None
+
+
+def by_id(signal_id: int) -> Signal:
+    """Give the signal of an id; raise CatalogueError."""
+    try:
+        return _BY_ID[signal_id]
+    except KeyError:
+        raise CatalogueError(f"no signal has the id {signal_id}") from None
+
+
+def by_path(path: str) -> Signal:
+    """Give the signal of a VSS path; raise CatalogueError with the nearest paths."""
+    try:
+        return _BY_PATH[path]
+    except KeyError:
+        near = difflib.get_close_matches(path, _BY_PATH, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise CatalogueError(f"no signal has the path {path!r}{hint}") from None

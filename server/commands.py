@@ -1,0 +1,125 @@
+"""The command `telerig serve`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from server.config import GatewayConfig
+
+EXAMPLE = """\
+With no file: device car-1, no links, embedded PostgreSQL, http://127.0.0.1:8000.
+
+example configuration (telerig.toml):
+
+  [gateway]
+  device = "car-1"
+  [links.obd]
+  kind = "obd"
+  port = "/dev/ttyUSB1"
+  plan = [{signal = "RPM", rate_hz = 5}, {signal = "SPEED", rate_hz = 5}]
+  [links.gps]
+  kind = "gps"
+  port = "/dev/ttyUSB0"
+
+Every key outside [links] can be set in the environment: TELERIG_HTTP_PORT=8001,
+TELERIG_DATABASE_URL=postgresql://user:password@host/name.
+
+SIGTERM or Ctrl-C stops the links, stores what was accepted, and ends with exit code 0.
+Exit code 1: something failed (database away, port busy); 2: the configuration is wrong.
+"""
+
+
+class ServeCommand:
+    """`telerig serve`: a production gateway."""
+
+    help = "run the gateway: read OBD and GPS, store in PostgreSQL, serve the API"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.epilog = EXAMPLE
+        parser.add_argument(
+            "-c", "--config", type=Path, metavar="FILE", help="configuration file (TOML)"
+        )
+        parser.add_argument(
+            "--check", action="store_true", help="check the configuration and do nothing else"
+        )
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Run until a signal; give the exit code."""
+        from server.config import load_config
+        from server.errors import ServerError
+
+        try:
+            config = load_config(args.config, os.environ)
+            if args.check:
+                print(f"configuration is right: {len(config.links)} links")
+                return 0
+            return _serve(config)
+        except ServerError as error:
+            print(f"telerig serve: {error}", file=sys.stderr)
+            return error.exit_code
+
+
+COMMAND = ServeCommand()
+
+
+def default_data_dir(env: Mapping[str, str]) -> Path:
+    """Give the folder for the embedded server's data where none is configured.
+
+    `./telerig-data` where that exists, else by the XDG base directory specification
+    `$XDG_STATE_HOME/telerig`, which is `~/.local/state/telerig` by default.
+    """
+    here = Path("telerig-data")
+    if here.is_dir():
+        return here
+    state = env.get("XDG_STATE_HOME", "")
+    # The specification: a path that is not absolute is to be ignored.
+    root = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    return root / "telerig"
+
+
+def _serve(config: GatewayConfig) -> int:
+    from server.logs import configure_logs
+
+    configure_logs(format=config.log.format, level=config.log.level)
+    if config.database.url is not None:
+        _run(config)
+        return 0
+    from server.store.embedded import EmbeddedPostgres
+
+    data_dir = config.database.data_dir or default_data_dir(os.environ)
+    with EmbeddedPostgres(data_dir) as postgres:
+        _run(config.with_database_url(postgres.start()))
+    return 0
+
+
+def _run(config: GatewayConfig) -> None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_until_signal(config))
+
+
+async def _until_signal(config: GatewayConfig) -> None:
+    import signal
+
+    from server.gateway import Gateway
+    from server.serve import serve
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def on_ready(gateway: Gateway) -> None:
+        print(f"listening on {gateway.url}", flush=True)
+
+    await serve(config, stop=stop, on_ready=on_ready)

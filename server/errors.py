@@ -1,0 +1,94 @@
+"""The gateway's errors: one tree, each message one line for a person.
+
+    ServerError                    anything the gateway reports by itself; `exit_code` 1
+    ├── ConfigError (ValueError)   the configuration is wrong; names file and line; `exit_code` 2
+    ├── CatalogueError (KeyError)  no such signal
+    ├── ListenError (OSError)      the HTTP address cannot be listened on
+    ├── LinkError
+    │   ├── LinkLost (ConnectionError)  a link went away or never came; the supervisor tries again
+    │   └── LinkStateError              a link state changed in a way that is not possible
+    └── StoreError
+        ├── DatabaseUnreachable (ConnectionError)  no answer, refused, or wrong credentials
+        ├── MigrationError                         the schema is not one that this version knows
+        ├── EmbeddedPostgresError                  the embedded server cannot start
+        ├── BodyError (ValueError)                 a hot-log body cannot be decoded
+        └── ReadingsNotStored                      stopped with accepted readings unstored
+
+A message says what was expected, what came, from where, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class ServerError(Exception):
+    """Base of all errors of this package."""
+
+    exit_code = 1
+
+
+class ConfigError(ServerError, ValueError):
+    """The configuration is wrong.
+
+    Attributes:
+        file: path of the file or name of the environment variable.
+        line: 1-based line in the file; None where there is none (environment, whole file).
+        expected: what should have stood there.
+        found: what stood there.
+    """
+
+    exit_code = 2
+
+    def __init__(self, file: str, line: int | None, expected: str, found: str) -> None:
+        self.file = file
+        self.line = line
+        self.expected = expected
+        self.found = found
+        place = file if line is None else f"{file}:{line}"
+        super().__init__(f"{place}: expected {expected}, found {found}")
+
+
+class CatalogueError(ServerError, KeyError):
+    """No signal of that name, id or path."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ListenError(ServerError, OSError):
+    """The HTTP address cannot be listened on (busy port, unknown host, no permission)."""
+
+
+class LinkError(ServerError):
+    """Base of the errors of links."""
+
+
+class LinkLost(LinkError, ConnectionError):  # noqa: N818 (named for what happened)
+    """The device went away, never answered, or answers nonsense; the supervisor tries again."""
+
+
+class LinkStateError(LinkError):
+    """A link state changed in a way that is not possible: a bug in the link or the supervisor."""
+
+
+class StoreError(ServerError):
+    """Base of the errors of the store."""
+
+
+class DatabaseUnreachable(StoreError, ConnectionError):  # noqa: N818 (named for what happened)
+    """PostgreSQL does not answer, refuses, or has no such database."""
+
+
+class MigrationError(StoreError):
+    """The database's schema is newer than this version, or was changed by hand."""
+
+
+class EmbeddedPostgresError(StoreError):
+    """The embedded PostgreSQL server cannot be found or started."""
+
+
+class BodyError(StoreError, ValueError):
+    """The body of a hot-log row cannot be decoded."""
+
+
+class ReadingsNotStored(StoreError):  # noqa: N818 (named for what happened)
+    """The gateway stopped while accepted readings could not be stored."""

@@ -1,0 +1,94 @@
+"""What a link is: a reader of one device that feeds readings to the gateway.
+
+A link of your own: subclass `Link`, register the class under the entry point group
+`telerig.links` (entry point name = kind), and name the kind in `[links.<name>]`:
+
+    [project.entry-points."telerig.links"]
+    barometer = "my_package.barometer:BarometerLink"
+
+The gateway makes one object per connection attempt and awaits `run()`. When `run()` ends or
+raises, the link is down, and a new object is made after a back-off. Whatever an abandoned
+object (a library thread that still blocks) delivers afterwards is refused and counted.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from server.clock import Clock
+from server.config_section import Where
+from server.errors import LinkLost
+from server.readings import ReadingSink
+
+__all__ = ["Link", "LinkLost", "LinkReport"]
+
+
+class LinkReport(Protocol):
+    """What a link tells its supervisor; every method may be called from any thread."""
+
+    def up(self, reason: str = "") -> None:
+        """Say that the device answers: CONNECTING or DEGRADED becomes UP."""
+
+    def degraded(self, reason: str) -> None:
+        """Say that the device is there but something is missing (no fix, no answer from a PID)."""
+
+    def vehicle(self, vin: str) -> None:
+        """Say which vehicle this is; stored with the session."""
+
+
+class Link(ABC):
+    """One device, for one connection attempt.
+
+    The constructor does no I/O. `run()` connects and reads until it is cancelled, or raises
+    `LinkLost(reason)`. A blocking library runs in a daemon `threading.Thread` of its own that
+    calls `sink(readings)` directly; it may be abandoned, for example by closing its port.
+    Waits go through `asyncio`, `time.sleep`, `threading` or `select.select`, and clocks through
+    `clock`, so that the same code runs in virtual time.
+
+    Attributes:
+        kind: value of `kind` in the configuration.
+        name: name of the link, `[links.<name>]`.
+        options: what `parse` returned.
+        sink: takes readings; from any thread; never blocks.
+        clock: wall and monotonic time.
+        report: the supervisor.
+        counters: counts of anything worth seeing (`crc_errors`, `timeouts`); only grow.
+        stale_s: for each signal id that is due, the seconds without a reading after which it is
+            stale. May be changed while running (signals that the vehicle lacks are taken out).
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self, name: str, options: Any, *, sink: ReadingSink, clock: Clock, report: LinkReport
+    ) -> None:
+        self.name = name
+        self.options = options
+        self.sink = sink
+        self.clock = clock
+        self.report = report
+        self.counters: dict[str, int] = {}
+        self.stale_s: dict[int, float] = {}
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, name: str, table: Mapping[str, Any], where: Where) -> Any:
+        """Check the table `[links.<name>]` (without `kind`) and give the options.
+
+        Raises:
+            ConfigError: made by `where`, or by `Section(table, where)` which does most checks.
+        """
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Connect and read until cancelled.
+
+        Raises:
+            LinkLost: the device is not there, went away or is mute; with the reason.
+        """
+
+    def count(self, counter: str, by: int = 1) -> None:
+        """Add to a counter. Call it from one thread per counter."""
+        self.counters[counter] = self.counters.get(counter, 0) + by

@@ -1,0 +1,492 @@
+"""One connection to an ELM327 adapter through python-OBD, with every answer checked.
+
+python-OBD 0.7.3 (GPL-2.0-only, the extra `obd`) is imported here and only when a link connects.
+What it leaves to its caller, and is done here:
+
+* it decodes whatever comes back under the name that was asked, and pads a short reply with zeros:
+  service, PID and length are compared with the question;
+* it learns the number of frames of a reply from whatever came first (`010C0` after an empty one, a
+  wait of 200 ms each time after one with noise), and repeats the last command by a lone return:
+  both are forgotten after a bad reply;
+* it takes `CAN ERROR` for a connection, NO DATA for silence: the raw reply tells (`obd_port`).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import logging
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from types import ModuleType
+from typing import Any
+
+import serial  # type: ignore[import-untyped]
+
+from server.catalogue import Signal
+from server.clock import Clock
+from server.errors import LinkLost
+from server.links.obd_port import (
+    PortFailure,
+    PortLost,
+    PortStopped,
+    ReplyEmpty,
+    ReplyFlood,
+    ReplyGuard,
+    ReplyOverdue,
+)
+
+REPLY_FLOOR_S = 0.5
+"""Shortest deadline of a reply: NO DATA takes the adapter's wait (200 ms) and the line's delays."""
+
+_REPLY_FACTOR = 4.0  # the deadline is so many times the longest reply of late
+_REPLY_DECAY = 0.95  # of that longest reply, each time: a slow one is forgotten after about 30
+_SEARCH_S = 10.0  # SEARCHING... tries up to ten protocols
+_TRIES = 2  # of the questions asked once after connecting
+_SERVICE_1_REPLY = 0x41
+_NEGATIVE = 0x7F
+_VIN_REPLY = b"\x49\x02"
+_VIN = re.compile(r"[A-HJ-NPR-Z0-9]{17}")  # ISO 3779: no I, O, Q
+
+# Catalogue unit -> pint's name for it.
+_PINT_UNITS = {
+    "%": "percent",
+    "°": "degree",
+    "°C": "degree_Celsius",
+    "": "count",
+    "Pa": "pascal",
+    "V": "volt",
+    "g/s": "gram / second",
+    "kPa": "kilopascal",
+    "km": "kilometer",
+    "km/h": "kilometer / hour",
+    "l/h": "liter / hour",
+    "min": "minute",
+    "ratio": "ratio",
+    "rpm": "revolutions_per_minute",
+    "s": "second",
+}
+# Said by the adapter; after these nothing more is to come (ELM327DSJ p.87-89).
+_ADAPTER_MESSAGES = (
+    b"CAN ERROR",
+    b"BUS ERROR",
+    b"BUS BUSY",
+    b"BUFFER FULL",
+    b"DATA ERROR",
+    b"RX ERROR",
+    b"FB ERROR",
+    b"ACT ALERT",
+    b"LP ALERT",
+    b"ERR",
+    b"?",
+)
+
+
+class Trouble(StrEnum):
+    """Why a question got no value; also the name of the counter."""
+
+    NO_DATA = "no_data"  # the car does not answer this PID
+    REFUSED = "refused"  # the ECU answers with a negative response
+    ERROR = "replies_error"  # the adapter reports an error
+    STALE = "replies_stale"  # the reply to another question
+    CUT = "replies_cut"  # shorter than this PID's
+    UNREADABLE = "replies_unreadable"  # noise
+    EMPTY = "replies_empty"  # a prompt alone
+    LOST = "replies_lost"  # nothing came; the adapter is alive
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterOptions:
+    """How to reach an adapter.
+
+    Attributes:
+        port: device path, or a URL that pyserial knows.
+        baud: bits per second; None: python-OBD tries the usual ones.
+        protocol: "1" to "A" as in `AT SP`; None: the adapter searches.
+        fast: let python-OBD add the response digit and repeat by a lone return.
+        check_voltage: refuse an adapter that measures less than 6 V.
+        reply_timeout_s: an adapter that owes a reply for so long is lost.
+        connect_timeout_s: longest time for connecting.
+    """
+
+    port: str
+    baud: int | None = 38400
+    protocol: str | None = None
+    fast: bool = True
+    check_voltage: bool = True
+    reply_timeout_s: float = 2.0
+    connect_timeout_s: float = 20.0
+
+
+class Question:
+    """One mode 01 PID that is asked again and again; made by `ObdAdapter.question`.
+
+    Attributes:
+        signal: what the answer is stored as.
+    """
+
+    __slots__ = (
+        "command",
+        "frame_bytes",
+        "frames",
+        "frames_sure",
+        "offset",
+        "prefix",
+        "scale",
+        "signal",
+        "unit_known",
+    )
+
+    def __init__(self, signal: Signal, command: Any, *, can: bool) -> None:
+        self.signal = signal
+        self.command = command
+        length = command.bytes  # service and PID included
+        # A CAN frame begins with its length (single frame); the older protocols' frames do not.
+        start = (length,) if can else ()
+        self.prefix = bytes((*start, _SERVICE_1_REPLY, command.pid))
+        self.frame_bytes = length + len(start)
+        self.frames: int | None = None
+        self.frames_sure = False
+        self.unit_known = False
+        self.scale = 1.0
+        self.offset = 0.0
+
+
+def is_installed() -> bool:
+    """True if python-OBD can be imported; does not import it."""
+    return importlib.util.find_spec("obd") is not None
+
+
+class ObdAdapter:
+    """One connection. All methods but `interrupt` belong to one thread, which they block.
+
+    Every method raises LinkLost if the connection is of no use any more; the reason is in the
+    message.
+
+    Attributes:
+        trouble: why the last `ask` gave None.
+    """
+
+    def __init__(self, options: AdapterOptions, clock: Clock) -> None:
+        self.trouble = Trouble.UNREADABLE
+        self._options = options
+        self._clock = clock
+        self._obd: Any = None
+        self._connection: Any = None
+        self._can = True
+        self._repeats = True  # a lone return repeats the last command (not on all clones)
+        self._reply_cap_s = options.reply_timeout_s / 2  # the other half is for resynchronising
+        self._longest_s = self._reply_cap_s / _REPLY_FACTOR
+        self._guard = ReplyGuard(
+            clock,
+            command_s=1.0 + options.reply_timeout_s,  # python-OBD sleeps 1 s after ATZ and ATSP0
+            search_s=1.0 + max(_SEARCH_S, options.reply_timeout_s),
+            connect_s=options.connect_timeout_s,
+        )
+
+    # -- the connection ----------------------------------------------------------------------------
+    def connect(self) -> None:
+        """Open the port, reset the adapter, find the car; at most `connect_timeout_s`."""
+        options, guard = self._options, self._guard
+        self._obd = library()
+        _last_words.clear()
+        try:
+            self._connection = self._obd.OBD(
+                guard.url(options.port),
+                baudrate=options.baud,
+                protocol=options.protocol,
+                fast=options.fast,
+                check_voltage=options.check_voltage,
+            )
+        except PortFailure as failure:
+            raise self._lost(failure) from failure
+        except Exception as error:
+            # The library's parsers meet whatever a broken adapter sends.
+            raise LinkLost(
+                f"python-OBD failed on {options.port}: {type(error).__name__}: {error}"
+            ) from error
+        if not self._connection.is_connected():
+            raise LinkLost(
+                f"expected an ELM327 with a car behind it at {options.port},"
+                f" found: {_last_words.get() or self._said()}"
+            )
+        self._can = self._connection.protocol_id() in ("6", "7", "8", "9")
+        guard.reply_s = self._reply_cap_s
+
+    def interrupt(self) -> None:
+        """Make the thread that is in here leave, by LinkLost; from any thread."""
+        self._guard.stopping = True
+        cancel = getattr(self._guard.port, "cancel_read", None)
+        if cancel is not None:
+            try:
+                cancel()
+            except (OSError, TypeError, serial.SerialException):
+                return  # closed by its own thread in between
+
+    def close(self) -> None:
+        """Close the port; idempotent. Not by python-OBD, which first writes ATZ: it may hang."""
+        if self._guard.port is not None:
+            self._guard.port.close()
+
+    # -- asked once --------------------------------------------------------------------------------
+    def supported(self, pids: Iterable[int]) -> dict[int, bool | None]:
+        """Ask which mode 01 PIDs the engine's ECU has; None for one that could not be found out."""
+        known: dict[int, bool | None] = {}
+        bitmaps: dict[int, bytes | None] = {0x00: self._bitmap(0x00)}
+        if bitmaps[0x00] is None:
+            raise LinkLost(
+                f"the adapter is connected, but the car does not answer 0100: {self._said()}"
+            )
+        for pid in pids:
+            base = (pid - 1) & ~0x1F
+            for group in range(0x20, base + 1, 0x20):
+                if group not in bitmaps:
+                    announced = _bit(bitmaps[group - 0x20], group)
+                    bitmaps[group] = self._bitmap(group) if announced is not False else bytes(4)
+            known[pid] = _bit(bitmaps[base], pid)
+        return known
+
+    def _bitmap(self, group: int) -> bytes | None:
+        reply = self._once(self._obd.commands[1][group], bytes((_SERVICE_1_REPLY, group)))
+        return reply[2:6] if reply is not None and len(reply) >= 6 else None
+
+    def vin(self) -> str | None:
+        """Ask for the vehicle's identification number; None if it has none or tells nonsense."""
+        reply = self._once(self._obd.commands.VIN, _VIN_REPLY)
+        if reply is None:
+            return None
+        text = reply[3:].strip(b"\x00 ").decode("ascii", "replace")
+        return text if _VIN.fullmatch(text) else None
+
+    def _once(self, command: Any, start: bytes) -> bytes | None:
+        """Ask until the reply begins with `start`, `_TRIES` times; python-OBD has padded it."""
+        for _ in range(_TRIES):
+            try:
+                messages = self._connection.query(command, True).messages
+            except PortFailure as failure:
+                self._recover(failure)
+                messages = []
+            if messages and self._is_whole(messages[0]) and messages[0].data.startswith(start):
+                return bytes(messages[0].data)
+            self._forget(command)
+        return None
+
+    def _is_whole(self, message: Any) -> bool:
+        """False if a frame's line was cut: python-OBD pads the text with zeros."""
+        if not self._can:
+            return True
+        first = message.frames[0]
+        have = sum(len(frame.data) - 1 for frame in message.frames)
+        if len(message.frames) > 1:
+            have -= 1  # a first frame has two bytes of length
+        return have >= (first.data_len or 0)
+
+    # -- asked again and again ---------------------------------------------------------------------
+    def question(self, signal: Signal) -> Question:
+        """Prepare asking for a signal whose source is `obd:01xx`."""
+        pid = int(signal.source.removeprefix("obd:")[2:], 16)
+        return Question(signal, self._obd.commands[1][pid], can=self._can)
+
+    def ask(self, question: Question) -> float | None:
+        """Ask; return the value in the signal's unit, or None with the cause in `trouble`."""
+        guard = self._guard
+        try:
+            if not self._repeats:
+                self._forget_last()
+            response = self._connection.query(question.command, True)
+        except PortFailure as failure:
+            self._fail(question, failure)
+            return None
+        except Exception:  # noqa: BLE001 - python-OBD's parsers and decoders meet noise here
+            self._refuse(question, Trouble.UNREADABLE)
+            return None
+        messages = response.messages
+        value = response.value
+        if not messages:
+            self._null(question)
+            return None
+        data = messages[0].frames[0].data
+        if not data.startswith(question.prefix) or value is None:
+            self._refuse(question, self._mismatch(data, question))
+            return None
+        if len(data) < question.frame_bytes:
+            self._refuse(question, Trouble.CUT)
+            return None
+        if not question.frames_sure:
+            self._learn_frames(question)
+        longest_s = self._longest_s = max(guard.took_s, self._longest_s * _REPLY_DECAY)
+        guard.reply_s = min(max(_REPLY_FACTOR * longest_s, REPLY_FLOOR_S), self._reply_cap_s)
+        if not question.unit_known:
+            self._learn_unit(question, value)
+        number = value.magnitude
+        if question.scale != 1.0 or question.offset:
+            number = number * question.scale + question.offset
+        return float(number)
+
+    def _null(self, question: Question) -> None:
+        """Find out why python-OBD has no message from the engine."""
+        text = bytes(self._guard.reply).upper()
+        request = self._guard.request
+        if b"ELM327" in text or b"LV RESET" in text or (request and text.startswith(request)):
+            raise LinkLost(f"the adapter was reset: its settings are gone (it said {self._said()})")
+        if b"UNABLE TO CONNECT" in text:
+            raise LinkLost("the adapter cannot reach the car any more (ignition off?)")
+        if b"NO DATA" in text:
+            self._forget(question.command)
+            self.trouble = Trouble.NO_DATA
+            return
+        if any(message in text for message in _ADAPTER_MESSAGES):
+            self._forget(question.command)
+            self.trouble = Trouble.ERROR
+            return
+        self._refuse(question, Trouble.UNREADABLE)
+
+    def _mismatch(self, data: bytearray, question: Question) -> Trouble:
+        if _NEGATIVE in data[:2]:
+            return Trouble.REFUSED
+        return Trouble.CUT if data[: len(question.prefix)] == question.prefix else Trouble.STALE
+
+    def _refuse(self, question: Question, trouble: Trouble) -> None:
+        """Drop a reply and what the adapter still says: it must not answer the next question."""
+        self.trouble = trouble
+        self._forget(question.command)
+        if trouble is not Trouble.REFUSED:
+            self._resynchronise(self._clock.monotonic_s() + self._reply_cap_s)
+
+    def _fail(self, question: Question, failure: PortFailure) -> None:
+        """Leave a question that got no prompt, or nothing but a prompt."""
+        if isinstance(failure, ReplyEmpty) and not self._guard.request:
+            self._repeats = False  # python-OBD#66: this clone does not repeat on a lone return
+        self._recover(failure)
+        self.trouble = Trouble.EMPTY if isinstance(failure, ReplyEmpty) else Trouble.LOST
+        self._forget(question.command)
+
+    def _recover(self, failure: PortFailure) -> None:
+        if isinstance(failure, ReplyEmpty):
+            return
+        if not isinstance(failure, ReplyOverdue | ReplyFlood):
+            raise self._lost(failure)
+        # A reply was lost, or the adapter hangs: until `reply_timeout_s` after the question it may
+        # show that it lives. The next deadline is longer, in case it is merely slow.
+        self._longest_s = min(2 * self._longest_s, self._reply_cap_s / _REPLY_FACTOR)
+        self._resynchronise(self._guard.written_s + self._options.reply_timeout_s)
+
+    def _resynchronise(self, due_s: float) -> None:
+        try:
+            alive = self._guard.resynchronise(due_s)
+        except PortFailure as failure:
+            raise self._lost(failure) from failure
+        if not alive:
+            raise LinkLost(
+                f"expected a prompt from the adapter at {self._options.port} within"
+                f" {self._options.reply_timeout_s:g} s, found {self._said()}"
+            )
+        self._forget_last()
+
+    def _lost(self, failure: PortFailure) -> LinkLost:
+        port = self._options.port
+        if isinstance(failure, PortLost):
+            return LinkLost(
+                f"expected a serial port at {port}, found: {failure}"
+                " (plugged in? free? readable by this user?)"
+            )
+        if isinstance(failure, PortStopped):
+            return LinkLost("stopped")
+        request = self._guard.request.decode("ascii", "replace")
+        return LinkLost(
+            f"expected a reply to {request!r} from the adapter at {port}, found {self._said()}"
+        )
+
+    def _said(self) -> str:
+        """The adapter's last words, for a person."""
+        reply = bytes(self._guard.reply)
+        if not reply:
+            return "nothing"
+        text = reply[:80].decode("ascii", "backslashreplace").strip("\r\n> ")
+        return repr(text) if text else "an empty prompt"
+
+    # -- what python-OBD remembers -----------------------------------------------------------------
+    # There is no public way to these two; without them (another version) nothing is forgotten.
+    def _forget(self, command: Any) -> None:
+        counts = getattr(self._connection, "_OBD__frame_counts", None)
+        if counts is not None:
+            counts.pop(command, None)
+        self._forget_last()
+
+    def _forget_last(self) -> None:
+        self._connection._OBD__last_command = b""
+
+    def _learn_frames(self, question: Question) -> None:
+        """Accept the number of frames that python-OBD learnt if it is 1, or the same twice."""
+        counts = getattr(self._connection, "_OBD__frame_counts", {})
+        frames = counts.get(question.command, 1)
+        if frames in (1, question.frames):
+            question.frames_sure = True
+        else:
+            question.frames = frames
+            counts.pop(question.command, None)
+
+    def _learn_unit(self, question: Question, value: Any) -> None:
+        """Compare python-OBD's unit with the catalogue's, once: pint takes long to convert."""
+        quantity = self._obd.Unit.Quantity
+        target = _PINT_UNITS[question.signal.unit]
+        zero = quantity(0.0, value.units).to(target).magnitude
+        one = quantity(1.0, value.units).to(target).magnitude
+        scale, offset = one - zero, zero
+        if abs(scale - 1.0) > 1e-9 or abs(offset) > 1e-9:
+            question.scale, question.offset = scale, offset
+        question.unit_known = True
+
+
+def _bit(bitmap: bytes | None, pid: int) -> bool | None:
+    if bitmap is None:
+        return None
+    index = (pid - 1) & 0x1F
+    return bool(bitmap[index // 8] & (0x80 >> (index % 8)))
+
+
+# -- the library -----------------------------------------------------------------------------------
+class _LastWords(logging.Handler):
+    """Keeps the last error that python-OBD logged in each thread: it returns no reasons."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self._by_thread = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._by_thread.text = record.getMessage()
+
+    def get(self) -> str:
+        """Return the last error of this thread, or ""."""
+        text: str = getattr(self._by_thread, "text", "")
+        return text
+
+    def clear(self) -> None:
+        self._by_thread.text = ""
+
+
+_last_words = _LastWords()
+
+
+@functools.cache
+def library() -> ModuleType:
+    """Import python-OBD and silence its own handler on stderr: the link reports in its own words.
+
+    Raises:
+        LinkLost: it is not installed.
+    """
+    try:
+        obd = importlib.import_module("obd")
+    except ImportError as error:
+        raise LinkLost(
+            f"python-OBD is not installed ({error}): pip install 'telerig[obd]'"
+        ) from error
+    logger = logging.getLogger("obd")
+    logger.handlers = [_last_words]
+    logger.propagate = False
+    logger.setLevel(logging.ERROR)
+    return obd

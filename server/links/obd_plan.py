@@ -1,0 +1,129 @@
+"""Which PID to ask next, and when.
+
+Covers: fixed rates on a grid (no drift), shares under overload, "as fast as possible" round robin
+with weights, demotion of PIDs that don't answer.
+
+When several rated PIDs are due, the one that is latest *in units of its own period* goes first. So
+an adapter that is too slow for the plan gives every PID about the same fraction of its rate, and
+starves none. After an outage nothing is made up beyond one period: a burst of old questions would
+only delay the new ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+DEMOTED_PERIOD_S = 30.0
+"""A silent PID costs the adapter's whole wait, 200 ms by default: asked this rarely, under 1 %."""
+
+_EARLY_S = 1e-6  # a sleep may end this much before the instant
+
+
+class Slot:
+    """One PID's place in the schedule.
+
+    Args:
+        name: signal name.
+        rate_hz: how often it is due; None: whenever nothing else is.
+        weight: share among those with rate None.
+    """
+
+    __slots__ = ("demoted", "due_s", "name", "period_s", "progress", "rate_hz", "weight")
+
+    def __init__(self, name: str, rate_hz: float | None, weight: float = 1.0) -> None:
+        if rate_hz is not None and not 0.0 < rate_hz < math.inf:
+            raise ValueError(f"expected a positive rate in Hz for {name}, got {rate_hz}")
+        if not 0.0 < weight < math.inf:
+            raise ValueError(f"expected a positive weight for {name}, got {weight}")
+        self.name = name
+        self.rate_hz = rate_hz
+        self.weight = weight
+        self.demoted = False
+        self.due_s = 0.0
+        self.period_s = 1.0 / rate_hz if rate_hz else DEMOTED_PERIOD_S
+        self.progress = 0.0
+
+    @property
+    def is_rated(self) -> bool:
+        """True if it has a due time; a demoted slot always has."""
+        return self.demoted or self.rate_hz is not None
+
+
+class Schedule:
+    """Hands out slots one by one.
+
+    Args:
+        slots: in order of preference when equally due.
+        now_s: monotonic seconds; everything is due at once at the beginning.
+
+    Attributes:
+        skipped: askings that were dropped because the adapter was too slow or away.
+    """
+
+    def __init__(self, slots: Sequence[Slot], now_s: float) -> None:
+        self.slots = tuple(slots)
+        self.skipped = 0
+        for slot in self.slots:
+            slot.due_s = now_s
+        self._rated: list[Slot] = []
+        self._free: list[Slot] = []
+        self._sort()
+
+    def next(self, now_s: float) -> tuple[Slot | None, float]:
+        """Return (slot to ask now, 0.0), or (None, seconds until one is due).
+
+        The slot counts as asked. The wait is infinite if the schedule is empty.
+        """
+        best: Slot | None = None
+        best_lateness = -math.inf
+        earliest_s = math.inf
+        for slot in self._rated:
+            late_s = now_s - slot.due_s
+            if late_s >= -_EARLY_S:
+                lateness = late_s / slot.period_s
+                if lateness > best_lateness:
+                    best, best_lateness = slot, lateness
+            elif slot.due_s < earliest_s:
+                earliest_s = slot.due_s
+        if best is not None:
+            self._advance(best, now_s)
+            return best, 0.0
+        if self._free:
+            slot = min(self._free, key=_progress)
+            slot.progress += 1.0 / slot.weight
+            return slot, 0.0
+        return None, earliest_s - now_s
+
+    def _advance(self, slot: Slot, now_s: float) -> None:
+        slot.due_s += slot.period_s
+        periods_behind = int((now_s - slot.due_s) / slot.period_s)
+        if periods_behind > 0:
+            slot.due_s += periods_behind * slot.period_s
+            self.skipped += periods_behind
+
+    def demote(self, slot: Slot, now_s: float, period_s: float = DEMOTED_PERIOD_S) -> None:
+        """Ask `slot` only each `period_s` from now on."""
+        slot.demoted = True
+        slot.period_s = period_s
+        slot.due_s = now_s + period_s
+        self._sort()
+
+    def restore(self, slot: Slot, now_s: float) -> None:
+        """Give a demoted slot its planned rate back."""
+        slot.demoted = False
+        if slot.rate_hz is not None:
+            slot.period_s = 1.0 / slot.rate_hz
+        slot.due_s = now_s + slot.period_s
+        if self._free:
+            # It must not make up for the time away.
+            slot.progress = max(slot.progress, min(free.progress for free in self._free))
+        self._sort()
+
+    def _sort(self) -> None:
+        self._rated = [slot for slot in self.slots if slot.is_rated]
+        self._free = [slot for slot in self.slots if not slot.is_rated]
+
+
+def _progress(slot: Slot) -> float:
+    return slot.progress

@@ -1,0 +1,305 @@
+"""From the links to the store and the live stream, bounded everywhere.
+
+    links (any thread) -> offer() -> [fresh] -> publish tick -> live stream
+                                             -> [waiting] -> flush -> hot log, one row per commit
+
+Every accepted reading gets the next sequence number of this run: 1, 2, 3, … without gaps. What
+is accepted is stored: it stays queued until its commit, whatever the database does. The queue
+holds `queue_readings`; beyond that the newest readings are refused at the door and counted
+(they have no number, and appear in no stream).
+
+Both timers are armed by a reading; nothing ticks while nothing comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import asyncpg
+import msgspec
+import structlog
+
+from server.clock import Clock
+from server.errors import StoreError
+from server.readings import Reading, State
+from server.store.connection import first_line
+from server.store.hotlog import Batch
+
+log = structlog.get_logger("telerig.pipeline")
+
+MAX_BATCH_READINGS = 10_000
+RETRY_FIRST_S = 0.25
+RETRY_LAST_S = 5.0
+_TIME_LIMIT_NS = 2**62  # the year 2116
+_SIGNAL_LIMIT = 2**31
+
+STORE_ERRORS = (StoreError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a store raises when a batch may not have been committed; it is tried again."""
+
+
+class Store(Protocol):
+    """Where batches go."""
+
+    async def append(self, batch: Batch) -> None:
+        """Commit a batch, or raise one of STORE_ERRORS; the same batch again changes nothing."""
+
+
+class Publisher(Protocol):
+    """Who is told; called in the event loop; never blocks."""
+
+    def readings(self, seq_first: int, readings: Sequence[Reading]) -> None:
+        """Take readings that were accepted, in order."""
+
+    def stored(self, upto: int, time_ns: int) -> None:
+        """Take note that everything up to this number is committed."""
+
+    def store_failing(self, reason: str) -> None:
+        """Take note that commits fail; empty when they succeed again."""
+
+
+class PipelineCounts(msgspec.Struct, frozen=True):
+    """Counts since the start; `pending` is accepted and not yet stored."""
+
+    accepted: int
+    refused: int
+    malformed: int
+    stored: int
+    pending: int
+    commits: int
+    commits_failed: int
+
+
+class Pipeline:
+    """The bounded way of readings; made and stopped in the event loop, fed from any thread.
+
+    Args:
+        store: where batches go.
+        publisher: who is told about readings, commits and failures.
+        clock: for the instants of commits.
+        queue_readings: most readings accepted and not yet stored.
+        flush_s: longest wait of a reading for its commit to begin.
+        publish_s: interval at which readings are published together.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        publisher: Publisher,
+        clock: Clock,
+        *,
+        queue_readings: int = 10_000,
+        flush_s: float = 0.5,
+        publish_s: float = 0.05,
+    ) -> None:
+        self.failing = ""
+        self._store = store
+        self._publisher = publisher
+        self._clock = clock
+        self._capacity = queue_readings
+        self._hurry_at = max(1, queue_readings // 2)
+        self._flush_s = flush_s
+        self._publish_s = publish_s
+        self._lock = threading.Lock()
+        # Under the lock:
+        self._fresh: list[Reading] = []
+        self._idle = True
+        self._closed = False
+        self._accepted = 0
+        self._stored = 0
+        self._refused = 0
+        self._malformed = 0
+        # In the event loop only:
+        self._published = 0
+        self._waiting: list[Reading] = []
+        self._commits = 0
+        self._commits_failed = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._publish_timer: asyncio.TimerHandle | None = None
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._flush_due = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._flusher: asyncio.Task[None] | None = None
+
+    @property
+    def counts(self) -> PipelineCounts:
+        """How many readings were accepted, refused, stored."""
+        with self._lock:
+            return PipelineCounts(
+                accepted=self._accepted,
+                refused=self._refused,
+                malformed=self._malformed,
+                stored=self._stored,
+                pending=self._accepted - self._stored,
+                commits=self._commits,
+                commits_failed=self._commits_failed,
+            )
+
+    def start(self) -> None:
+        """Begin to publish and store; call it in the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._flusher = asyncio.create_task(self._flush_forever(), name="flusher")
+
+    def offer(self, readings: Sequence[Reading]) -> None:
+        """Take readings (a `ReadingSink`): from any thread, never blocks.
+
+        Readings with an impossible number (no float, not finite unless LOST, no instant) are
+        refused one by one; when the queue is full, the newest are refused.
+        """
+        sound = readings if all(map(_is_sound, readings)) else list(filter(_is_sound, readings))
+        malformed = len(readings) - len(sound)
+        wake = hurry = False
+        with self._lock:
+            pending = self._accepted - self._stored
+            room = 0 if self._closed else self._capacity - pending
+            refused = max(0, len(sound) - room)
+            if refused:
+                sound = sound[:room]
+            if sound:
+                self._fresh.extend(sound)
+                self._accepted += len(sound)
+                wake, self._idle = self._idle, False
+                hurry = pending < self._hurry_at <= pending + len(sound)
+            is_first_malformed = malformed > 0 == self._malformed
+            is_first_refused = refused > 0 == self._refused
+            self._malformed += malformed
+            self._refused += refused
+        if wake:
+            self._call(self._arm)
+        if hurry:
+            self._call(self._flush_due.set)
+        # Said once each; the counts tell the rest.
+        if is_first_malformed:
+            log.error("malformed reading refused", reading=repr(_first_bad(readings)))
+        if is_first_refused:
+            log.error("readings refused: queue full", capacity=self._capacity, pending=pending)
+
+    def _call(self, method: Callable[[], None]) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(method)
+
+    def _arm(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._publish_timer is None:
+            self._publish_timer = loop.call_later(self._publish_s, self._publish)
+        if self._flush_timer is None:
+            self._flush_timer = loop.call_later(self._flush_s, self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush_timer = None
+        self._flush_due.set()
+
+    def _publish(self) -> None:
+        """Hand the fresh readings on: to the stream at once, to the next commit."""
+        if self._publish_timer is not None:
+            self._publish_timer.cancel()
+            self._publish_timer = None
+        with self._lock:
+            readings, self._fresh = self._fresh, []
+            self._idle = True
+        if readings:
+            self._waiting += readings
+            self._publisher.readings(self._published + 1, readings)
+            self._published += len(readings)
+
+    async def _flush_forever(self) -> None:
+        while not self._stopping.is_set():
+            await self._flush_due.wait()
+            await self._flush()
+        await self._flush()
+
+    async def _flush(self) -> None:
+        """Commit everything that has come by now."""
+        self._flush_due.clear()
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        self._publish()
+        remaining = len(self._waiting)
+        while remaining:
+            readings = self._waiting[: min(remaining, MAX_BATCH_READINGS)]
+            batch = Batch.of(self._stored + 1, readings)
+            await self._commit(batch)
+            del self._waiting[: len(readings)]
+            remaining -= len(readings)
+            with self._lock:
+                self._stored = batch.seq_last
+            self._publisher.stored(batch.seq_last, self._clock.now_ns())
+
+    async def _commit(self, batch: Batch) -> None:
+        """Write until it is committed; the batch stays the same, so that none is doubled."""
+        retry_s = RETRY_FIRST_S
+        while True:
+            try:
+                await self._store.append(batch)
+            except STORE_ERRORS as error:
+                self._commits_failed += 1
+                self._fail(first_line(error))
+            else:
+                self._commits += 1
+                self._fail("")
+                return
+            await self._pause(retry_s)
+            retry_s = min(retry_s * 2, RETRY_LAST_S)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next try; a stop cuts the first such wait short."""
+        if self._stopping.is_set():
+            await asyncio.sleep(min(seconds, RETRY_FIRST_S))
+            return
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def _fail(self, reason: str) -> None:
+        if reason == self.failing:
+            return
+        if reason and not self.failing:
+            log.error("commit failed", reason=reason, next="tried again until it succeeds")
+        elif reason:
+            log.warning("commit still fails", reason=reason)
+        else:
+            log.info("commits succeed again", failed=self._commits_failed)
+        self.failing = reason
+        self._publisher.store_failing(reason)
+
+    async def stop(self, timeout_s: float) -> int:
+        """Refuse new readings, commit what was accepted; give the number that was not stored."""
+        with self._lock:
+            self._closed = True
+        if self._flusher is not None:
+            self._stopping.set()
+            self._flush_due.set()
+            try:
+                await asyncio.wait_for(self._flusher, timeout_s)
+            except TimeoutError:
+                log.error("readings not stored", pending=self.counts.pending, reason=self.failing)
+            self._flusher = None
+        for timer in (self._publish_timer, self._flush_timer):
+            if timer is not None:
+                timer.cancel()
+        self._publish_timer = self._flush_timer = None
+        return self.counts.pending
+
+
+def _is_sound(reading: Reading) -> bool:
+    value = reading.value
+    return (
+        type(value) is float
+        and type(reading.time_ns) is int
+        and type(reading.received_ns) is int
+        and type(reading.signal) is int
+        and 0 <= reading.time_ns < _TIME_LIMIT_NS
+        and 0 <= reading.received_ns < _TIME_LIMIT_NS
+        and 0 < reading.signal < _SIGNAL_LIMIT
+        and (math.isfinite(value) or reading.state is State.LOST)
+    )
+
+
+def _first_bad(readings: Sequence[Reading]) -> Reading:
+    return next(reading for reading in readings if not _is_sound(reading))

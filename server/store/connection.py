@@ -1,0 +1,55 @@
+"""Connections to PostgreSQL, with its many ways to be away told in one line."""
+
+from __future__ import annotations
+
+import re
+
+import asyncpg
+
+from server.errors import DatabaseUnreachable
+
+CONNECT_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 10.0
+
+CONNECT_ERRORS = (
+    OSError,  # refused, unknown host, no such socket, TimeoutError
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    ValueError,  # a URL that asyncpg cannot read
+)
+
+SETTINGS = {"application_name": "telerig", "timezone": "UTC"}
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """Open a connection.
+
+    Raises:
+        DatabaseUnreachable: it does not answer in time, refuses, or the URL makes no sense.
+    """
+    try:
+        return await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings=SETTINGS,
+        )
+    except CONNECT_ERRORS as error:
+        raise DatabaseUnreachable(
+            f"expected PostgreSQL at {shown(url)}, got: {first_line(error)}; start it, or name "
+            "another one in [database] url or TELERIG_DATABASE_URL"
+        ) from error
+
+
+def shown(url: str) -> str:
+    """Give the URL without its password."""
+    without = re.sub(r"(//[^/@:]*):[^@]*@", r"\1@", url)
+    return re.sub(r"(password=)[^&]*", r"\1…", without)
+
+
+def first_line(error: BaseException) -> str:
+    """Say what went wrong, in one line."""
+    if isinstance(error, TimeoutError) and not str(error):
+        return f"no answer within {CONNECT_TIMEOUT_S:g} s"
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]

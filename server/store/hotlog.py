@@ -1,0 +1,196 @@
+"""The durable hot log: batches of readings, acknowledged after the commit.
+
+One connection of its own writes. The key of a batch is (device, boot, first sequence number), so
+a batch that is written again after a lost answer changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Self
+
+import asyncpg
+import msgspec
+import structlog
+
+from server.clock import Clock
+from server.errors import StoreError
+from server.readings import Reading
+from server.store.body import encode_body
+from server.store.connection import connect
+from server.store.migrate import migrate
+from server.store.sessions import close_session, name_vehicle, open_session, recover_sessions
+
+log = structlog.get_logger("telerig.store")
+
+DEVICE_LOCK = 0x7E1E_0002
+DEVICE_LOCK_WAIT_S = 5.0  # a predecessor's connection may take a moment to be noticed as dead
+DEVICE_LOCK_LOOK_S = 0.1
+CLOSE_TIMEOUT_S = 5.0
+
+_INSERT = (
+    "INSERT INTO hot (device, boot, seq_first, seq_last, session_id,"
+    " time_min_ns, time_max_ns, written_ns, body)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING"
+)
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Readings that are committed together; the same again on each try.
+
+    Attributes:
+        seq_first: sequence number of the first reading.
+        seq_last: sequence number of the last reading.
+        time_min_ns: earliest instant measured.
+        time_max_ns: latest instant measured.
+        body: the readings, encoded.
+    """
+
+    seq_first: int
+    seq_last: int
+    time_min_ns: int
+    time_max_ns: int
+    body: bytes
+
+    @classmethod
+    def of(cls, seq_first: int, readings: Sequence[Reading]) -> Self:
+        """Make the batch of readings whose first has that sequence number."""
+        times = [reading.time_ns for reading in readings]
+        return cls(
+            seq_first,
+            seq_first + len(readings) - 1,
+            min(times),
+            max(times),
+            encode_body(readings),
+        )
+
+
+class HotLog:
+    """Writes for one device; one at a time holds a device on a database.
+
+    Args:
+        url: of the database.
+        device: whose readings.
+        boot: number of this run of the gateway.
+        clock: for the instants of writing, opening, closing.
+        vin: vehicle, where it is known from the start.
+    """
+
+    def __init__(
+        self, url: str, *, device: str, boot: int, clock: Clock, vin: str | None = None
+    ) -> None:
+        self.device = device
+        self.boot = boot
+        self.session_id = 0
+        self._url = url
+        self._clock = clock
+        self._vin = vin
+        self._new_vin: str | None = None
+        self._connection: asyncpg.Connection | None = None
+
+    async def open(self) -> None:
+        """Connect, bring the schema up to date, close what a crash left open, open a session.
+
+        Raises:
+            DatabaseUnreachable: the database does not answer.
+            MigrationError: its schema is not one that this version knows.
+            StoreError: another gateway writes for this device, or the database refuses to write.
+        """
+        connection = await connect(self._url)
+        try:
+            await migrate(connection, self._clock)
+            await self._lock_device(connection)
+            recovered = await recover_sessions(connection, self.device)
+            if recovered:
+                log.warning("sessions recovered", device=self.device, sessions=recovered)
+            self.session_id = await open_session(
+                connection, self.device, self.boot, self._vin, self._clock.now_ns()
+            )
+        except asyncpg.PostgresError as error:
+            connection.terminate()
+            raise StoreError(f"the database refuses to open a session: {error}") from error
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection = connection
+
+    def name_vehicle(self, vin: str) -> None:
+        """Note the vehicle of the session; written with the next batch, or at the end."""
+        self._new_vin = vin
+
+    async def append(self, batch: Batch) -> None:
+        """Commit a batch; connects again where the connection is gone.
+
+        Raises:
+            DatabaseUnreachable, StoreError, OSError, asyncpg.PostgresError,
+            asyncpg.InterfaceError: it may or may not be committed; try the same batch again.
+        """
+        connection = await self._connected()
+        try:
+            if self._new_vin is not None:
+                await name_vehicle(connection, self.session_id, self._new_vin)
+                self._new_vin = None
+            await connection.execute(
+                _INSERT,
+                self.device,
+                self.boot,
+                batch.seq_first,
+                batch.seq_last,
+                self.session_id,
+                batch.time_min_ns,
+                batch.time_max_ns,
+                self._clock.now_ns(),
+                batch.body,
+            )
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+            # The state of this connection is not known any more (TimeoutError is an OSError).
+            self._drop()
+            raise
+
+    async def close(self) -> None:
+        """Close the session and the connection; where the database is away, the next start
+        closes the session."""
+        connection, self._connection = self._connection, None
+        if connection is None or connection.is_closed():
+            return
+        try:
+            if self._new_vin is not None:
+                await name_vehicle(connection, self.session_id, self._new_vin)
+            await close_session(connection, self.session_id, self._clock.now_ns())
+            await connection.close(timeout=CLOSE_TIMEOUT_S)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            connection.terminate()
+            log.warning("session left open for the next start", reason=str(error))
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        connection = await connect(self._url)
+        try:
+            await self._lock_device(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection = connection
+        return connection
+
+    async def _lock_device(self, connection: asyncpg.Connection) -> None:
+        """Make sure that nobody else writes for this device: two would close each other's
+        sessions."""
+        waited_s = 0.0
+        while not await connection.fetchval(
+            "SELECT pg_try_advisory_lock($1, hashtext($2))", DEVICE_LOCK, self.device
+        ):
+            if waited_s >= DEVICE_LOCK_WAIT_S:
+                raise StoreError(
+                    f"another gateway writes for device {self.device!r} on this database: "
+                    "stop that one, or give this one another [gateway] device"
+                )
+            await asyncio.sleep(DEVICE_LOCK_LOOK_S)
+            waited_s += DEVICE_LOCK_LOOK_S

@@ -1,0 +1,78 @@
+"""Sessions: from the start of the gateway for a device to its stop.
+
+A session that a crash left open is closed by the next start, with the instant of its last
+committed batch.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+import msgspec
+
+
+class Session(msgspec.Struct, frozen=True):
+    """One session; `closed_ns` None while it is open."""
+
+    id: int
+    device: str
+    boot: int
+    vin: str | None
+    opened_ns: int
+    closed_ns: int | None
+    closed_how: str | None
+
+
+async def recover_sessions(connection: asyncpg.Connection, device: str) -> int:
+    """Close the sessions of a device that a crash left open; give their number."""
+    rows = await connection.fetch(
+        """
+        UPDATE sessions SET
+            closed_ns = greatest(opened_ns, (
+                SELECT max(written_ns) FROM hot WHERE session_id = sessions.id
+            )),
+            closed_how = 'recovered'
+        WHERE device = $1 AND closed_ns IS NULL
+        RETURNING id
+        """,
+        device,
+    )
+    return len(rows)
+
+
+async def open_session(
+    connection: asyncpg.Connection, device: str, boot: int, vin: str | None, opened_ns: int
+) -> int:
+    """Open a session and give its id."""
+    session_id = await connection.fetchval(
+        "INSERT INTO sessions (device, boot, vin, opened_ns) VALUES ($1, $2, $3, $4) RETURNING id",
+        device,
+        boot,
+        vin,
+        opened_ns,
+    )
+    return int(session_id)
+
+
+async def name_vehicle(connection: asyncpg.Connection, session_id: int, vin: str) -> None:
+    """Store the vehicle of a session."""
+    await connection.execute("UPDATE sessions SET vin = $2 WHERE id = $1", session_id, vin)
+
+
+async def close_session(connection: asyncpg.Connection, session_id: int, closed_ns: int) -> None:
+    """Close a session."""
+    await connection.execute(
+        "UPDATE sessions SET closed_ns = greatest(opened_ns, $2), closed_how = 'stopped'"
+        " WHERE id = $1 AND closed_ns IS NULL",
+        session_id,
+        closed_ns,
+    )
+
+
+async def list_sessions(connection: asyncpg.Connection, limit: int) -> list[Session]:
+    """Give the newest sessions, newest first."""
+    rows = await connection.fetch(
+        "SELECT id, device, boot, vin, opened_ns, closed_ns, closed_how FROM sessions"
+        " ORDER BY opened_ns DESC, id DESC LIMIT $1",
+        limit,
+    )
+    return [Session(*row) for row in rows]

@@ -1,0 +1,239 @@
+"""A GNSS receiver on a serial line.
+
+Covers: epochs on the UTC grid, cold start, outages, error, output delay, a line that is too slow.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+
+import simpy
+
+from sim.gnss.acquisition import Stage
+from sim.gnss.commands import CommandReader
+from sim.gnss.dialects import dialect
+from sim.gnss.errors import GnssError
+from sim.gnss.fields import NS_PER_S, cut_to_digits, sentence
+from sim.gnss.fix import Fix, Motion
+from sim.gnss.obstruction import Kind, Outage
+from sim.gnss.position_error import PositionError, VelocityError
+from sim.gnss.profiles import ReceiverProfile
+from sim.gnss.profiles import profile as named_profile
+from sim.gnss.sentence_plan import SentencePlan
+from sim.gnss.sentences import SentenceWriter
+from sim.gnss.sky import Sky, SkyView
+from sim.gnss.sky_watch import SkyWatch
+from sim.gnss.solution import Solution, fix_of, solve
+from sim.gnss.transmitter import Transmitter
+from sim.serial_line import SerialLine
+
+MIN_RATE_HZ = 0.1
+MAX_DELAY_SHARE = 0.5  # of the period: no chip starts to talk after the next epoch
+
+OnEpoch = Callable[[float, Motion, Fix | None], None]
+
+
+class GnssReceiver:
+    """Measures `motion` on a UTC grid and writes NMEA 0183 to `line`.
+
+    Args:
+        env: the world's SimPy environment.
+        line: serial line; its baud is the caller's (see `ReceiverProfile.baud`), the host may
+            change it by command.
+        motion: true motion of the antenna at a virtual instant in seconds; called once per epoch
+            with `env.now`, so with times that only grow.
+        profile: a key of PROFILES, or a profile of your own.
+        rng: the receiver's random stream (orbits, signals, errors).
+        epoch_ns: UTC nanoseconds since 1970 at virtual instant 0.
+        rate_hz: navigation rate, 0.1 to the chip's fastest; epochs stand on multiples of whole
+            milliseconds (as in UBX-CFG-RATE and PMTK220).
+        sentences: names to send instead of the chip's own choice; always in the chip's order.
+        sky: the sky at a virtual instant, instead of the synthetic constellation.
+        cold_start_s: seconds from power-up to the first position under an open sky; 0: at once.
+        on_epoch: called at each measurement instant with (virtual seconds, truth, fix). The fix is
+            None where the receiver knows no time yet, or where it puts this epoch not on the wire
+            (`skip_epochs`); it is not valid (NaN position) while there is only time.
+        burst: one write per epoch instead of one per sentence; None: as the profile (`usb`).
+        geoid_m: height of the geoid over the ellipsoid (Eifel: 47 m).
+        power_on: False leaves out banner and boot time: the receiver has been running.
+
+    Raises GnssError for an unknown profile, sentence or rate.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        line: SerialLine,
+        motion: Callable[[float], Motion],
+        profile: str | ReceiverProfile,
+        rng: random.Random,
+        epoch_ns: int,
+        rate_hz: float = 1.0,
+        sentences: Sequence[str] | None = None,
+        sky: Sky | None = None,
+        cold_start_s: float = 0.0,
+        on_epoch: OnEpoch | None = None,
+        *,
+        burst: bool | None = None,
+        geoid_m: float = 47.0,
+        power_on: bool = True,
+    ) -> None:
+        self.profile = named_profile(profile) if isinstance(profile, str) else profile
+        self.counters: Counter[str] = Counter()
+        self._env = env
+        self._line = line
+        self._motion = motion
+        self._epoch_ns = epoch_ns
+        self._on_epoch = on_epoch
+        self._power_on = power_on
+        self._period_ns = self._checked_period_ns(rate_hz)
+        self._plan = SentencePlan(self.profile, sentences)
+        self._reader = CommandReader()
+        self._dialect = dialect(self.profile.family)
+        self._transmitter = Transmitter(
+            line,
+            self.profile,
+            burst=self.profile.usb if burst is None else burst,
+            counters=self.counters,
+        )
+        # Streams of their own: how often the sky is looked at changes no position error.
+        sky_rng, self._delay_rng = (random.Random(rng.getrandbits(64)) for _ in range(2))
+        self._watch = SkyWatch(self.profile, sky, sky_rng, env.now, cold_start_s)
+        self._gauss = rng.gauss
+        self._error: PositionError | None = None
+        self._velocity_error = VelocityError(rng)
+        self._writer = SentenceWriter(self.profile, geoid_m, self._now_ns())
+        self._had_position = False
+        self._held_course_units = 0
+        line.attach_device(self._receive)
+        env.process(self._run())
+
+    # -- what the scenario does to it ----------------------------------------
+    def add_outage(self, start_s: float, end_s: float, kind: Kind = "tunnel") -> None:
+        """Cover the sky from `start_s` to `end_s` (virtual seconds): "tunnel" or "canyon"."""
+        self._watch.obstructions.add(Outage(start_s, end_s, kind))
+
+    # -- what a command changes (dialects.Controls) ----
+    @property
+    def rate_hz(self) -> float:
+        """Navigation epochs per second."""
+        return NS_PER_S / self._period_ns
+
+    def set_baud(self, baud: int) -> None:
+        """Change the rate of the line; what is queued leaves at the old one."""
+        self._line.baud = baud
+
+    def set_rate(self, rate_hz: float) -> bool:
+        """Change the rate from the next epoch on; False when the chip can't."""
+        if not MIN_RATE_HZ <= rate_hz <= self.profile.max_rate_hz:
+            return False
+        self._period_ns = self._checked_period_ns(rate_hz)
+        return True
+
+    def set_every(self, name: str, epochs: int) -> bool:
+        """Send a sentence every so many epochs, 0 for never; False when the chip has it not."""
+        return self._plan.set_every(name, epochs)
+
+    def reset_sentences(self) -> None:
+        """Send what the chip sends out of the box."""
+        self._plan.reset()
+
+    def restart(self, kind: int) -> None:
+        """Start again as after a HOT, WARM or COLD restart (dialects), banner included."""
+        self._watch.restart(self.profile.first_fix_s[kind])
+        self._had_position = False
+        self.counters["restarts"] += 1
+        self._transmitter.send([sentence(body) for body in self.profile.banner])
+
+    def _checked_period_ns(self, rate_hz: float) -> int:
+        fastest = self.profile.max_rate_hz
+        if not MIN_RATE_HZ <= rate_hz <= fastest:
+            raise GnssError(
+                f"rate of GNSS profile {self.profile.name}: expected {MIN_RATE_HZ}-{fastest:g} Hz, "
+                f"got {rate_hz} Hz"
+            )
+        return max(1, round(1000.0 / rate_hz)) * 1_000_000
+
+    # -- the receiver's life ----------------------------------------
+    def _run(self) -> Generator[simpy.Event, None, None]:
+        env = self._env
+        if self._power_on:
+            yield env.timeout(self.profile.boot_s)
+            self._transmitter.send([sentence(body) for body in self.profile.banner])
+        count = 0
+        utc_ns = self._now_ns()
+        next_ns = -(-utc_ns // self._period_ns) * self._period_ns
+        while True:
+            yield env.timeout(max(0.0, (next_ns - self._epoch_ns) / NS_PER_S - env.now))
+            delay_s = self._delay_s()
+            solution = self._measure(next_ns, delay_s)
+            if solution is not None:
+                yield env.timeout(delay_s)
+                names = self._plan.due(count)
+                self._transmitter.send(self._writer.write(names, solution, self._watch.text))
+            count += 1
+            next_ns = (next_ns // self._period_ns + 1) * self._period_ns
+
+    def _now_ns(self) -> int:
+        return self._epoch_ns + round(self._env.now * NS_PER_S)
+
+    def _delay_s(self) -> float:
+        low_s, high_s = self.profile.output_delay_s
+        delay_s = low_s + (high_s - low_s) * self._delay_rng.random()
+        return min(delay_s, MAX_DELAY_SHARE * self._period_ns / NS_PER_S)
+
+    def _measure(self, utc_ns: int, delay_s: float) -> Solution | None:
+        """Sample the truth and solve; None when this epoch will not be put out."""
+        t_s = self._env.now
+        motion = self._motion(t_s)
+        self.counters["epochs"] += 1
+        watch = self._watch
+        watch.look(t_s, utc_ns / NS_PER_S, motion)
+        solution = self._solve(utc_ns, motion, watch.view, watch.stage)
+        skipped = self.profile.when_full == "skip_epochs" and self._transmitter.busy_at(
+            t_s + delay_s
+        )
+        if skipped:
+            self.counters["skipped_epochs"] += 1
+        if self._on_epoch is not None:
+            fix = None
+            if not skipped:
+                text = watch.text
+                fix = fix_of(self.profile, solution, text.hdop_value, text.satellites)
+            self._on_epoch(t_s, motion, fix)
+        return None if skipped else solution
+
+    def _solve(self, utc_ns: int, motion: Motion, view: SkyView, stage: Stage) -> Solution:
+        if stage < Stage.POSITION:
+            self._had_position = False
+            return Solution(cut_to_digits(utc_ns, self.profile.time_digits), stage)
+        ranging_m = self.profile.ranging_error_m * view.error_factor
+        # HDOP is for both axes together.
+        horizontal_m = ranging_m * view.dop.hdop * math.sqrt(0.5)
+        vertical_m = ranging_m * view.dop.vdop
+        if self._error is None:
+            self._error = PositionError(self._gauss, (horizontal_m, vertical_m))
+        elif not self._had_position:
+            self._error.reacquire(horizontal_m, vertical_m)
+        self._had_position = True
+        solution = solve(
+            self.profile,
+            utc_ns,
+            motion,
+            self._error.advance(self._period_ns / NS_PER_S, horizontal_m, vertical_m),
+            self._velocity_error.apply(motion.speed_mps, motion.course_deg),
+            self._held_course_units,
+            (horizontal_m, horizontal_m, vertical_m),
+        )
+        self._held_course_units = solution.course_units or self._held_course_units
+        return solution
+
+    def _receive(self, data: bytes) -> None:
+        """Take what the host wrote, whatever it is."""
+        for command in self._reader.feed(data):
+            self.counters["commands"] += 1
+            self._transmitter.send(self._dialect.obey(command, self))
+        self.counters["ignored_bytes"] = self._reader.ignored_bytes

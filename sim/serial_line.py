@@ -1,0 +1,158 @@
+"""A serial line in virtual time: bytes leave at 10 bits each and arrive as chunks.
+
+Covers: UART pace, USB frame quantisation, fault hooks, taps for the record.
+The line has two ends. The *device* end is a model of this package; the *host* end is whatever the rig
+attaches (a PTY, a TCP socket, a real UART, or a test).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import simpy
+
+BITS_PER_BYTE = 10  # 8N1: start bit, eight data bits, stop bit
+USB_FRAME_S = 0.001  # USB full speed: adapters hand over bytes on 1 ms frames
+
+Receiver = Callable[[bytes], None]
+
+
+class Tap(Protocol):
+    """Observes every byte of a line at the instant it arrives."""
+
+    def __call__(self, time_s: float, to_host: bool, data: bytes) -> None: ...
+
+
+class Fault(Protocol):
+    """Rewrites one transmission into any number of (extra delay in seconds, bytes)."""
+
+    def __call__(self, data: bytes) -> list[tuple[float, bytes]]: ...
+
+
+class Direction:
+    """One direction of the line. One SimPy event per transmission, never one per byte."""
+
+    def __init__(self, line: SerialLine, to_host: bool) -> None:
+        self._line = line
+        self._to_host = to_host
+        self._free_at_s = 0.0
+        self.receiver: Receiver | None = None
+        self.faults: list[Fault] = []
+        self.sent_bytes = 0
+        self.dropped_bytes = 0
+
+    @property
+    def free_at_s(self) -> float:
+        """The instant (virtual seconds) at which all that was sent so far has left the transmitter."""
+        return self._free_at_s
+
+    def send(self, data: bytes) -> None:
+        """Queue `data`; it arrives whole when its last byte has passed, on the next USB frame."""
+        if not data:
+            return
+        self.sent_bytes += len(data)
+        pieces = [(0.0, data)]
+        for fault in self.faults:
+            pieces = [
+                (delay_s + more_s, out)
+                for delay_s, piece in pieces
+                for more_s, out in fault(piece)
+            ]
+        for delay_s, piece in pieces:
+            self._transmit(delay_s, piece)
+
+    def _transmit(self, delay_s: float, data: bytes) -> None:
+        line = self._line
+        now_s = line.env.now
+        start_s = max(now_s, self._free_at_s)
+        if line.paced:
+            self._free_at_s = start_s + len(data) * BITS_PER_BYTE / line.baud
+            arrival_s = self._free_at_s + delay_s
+            frame_s = line.frame_s
+            if frame_s:
+                # The tolerance keeps 0.007 s on frame 7 although 0.007/0.001 is 7.000000000000001.
+                arrival_s = math.ceil(arrival_s / frame_s - 1e-9) * frame_s
+        else:
+            arrival_s = start_s + delay_s
+        event = line.env.timeout(max(0.0, arrival_s - now_s), data)
+        event.callbacks.append(self._arrive)
+
+    def _arrive(self, event: simpy.Event) -> None:
+        data: bytes = event.value
+        line = self._line
+        if line.hung_up or self.receiver is None:
+            self.dropped_bytes += len(data)
+            return
+        for tap in line.taps:
+            tap(line.env.now, self._to_host, data)
+        self.receiver(data)
+
+
+class SerialLine:
+    """A full-duplex serial line between a modelled device and a host.
+
+    Args:
+        env: the world's SimPy environment.
+        name: the link's name ("obd", "gps").
+        baud: bits per second of both directions; a device may change it (ELM327 `AT BRD`).
+        paced: False delivers at once (for unpaced, flat-out use).
+        frame_s: quantum of arrival times in seconds; 0 switches it off.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        name: str,
+        baud: int = 38400,
+        *,
+        paced: bool = True,
+        frame_s: float = USB_FRAME_S,
+    ) -> None:
+        if baud <= 0:
+            raise ValueError(f"baud of line {name!r}: expected a positive number, got {baud}")
+        self.env = env
+        self.name = name
+        self.baud = baud
+        self.paced = paced
+        self.frame_s = frame_s
+        self.hung_up = False
+        self.taps: list[Tap] = []
+        self.to_host = Direction(self, to_host=True)
+        self.to_device = Direction(self, to_host=False)
+        self.on_hang_up: list[Callable[[], None]] = []
+        self.on_replug: list[Callable[[], None]] = []
+
+    # -- device end ------------------------------------------------------------------------------
+    def attach_device(self, receive: Receiver) -> None:
+        """`receive(data)` is called at the instant at which the host's bytes arrive at the device."""
+        self.to_device.receiver = receive
+
+    def write(self, data: bytes) -> None:
+        """Called by the device: send `data` towards the host."""
+        self.to_host.send(data)
+
+    # -- host end --------------------------------------------------------------------------------
+    def attach_host(self, receive: Receiver) -> None:
+        """`receive(data)` is called at the instant at which the device's bytes arrive at the host."""
+        self.to_host.receiver = receive
+
+    def feed(self, data: bytes) -> None:
+        """Called by the host end: bytes that the host wrote just now."""
+        self.to_device.send(data)
+
+    # -- the cable -------------------------------------------------------------------------------
+    def hang_up(self) -> None:
+        """Pull the cable: what is in flight is lost, the host end is told (a PTY gives EIO)."""
+        if not self.hung_up:
+            self.hung_up = True
+            for callback in self.on_hang_up:
+                callback()
+
+    def replug(self) -> None:
+        """Put the cable back."""
+        if self.hung_up:
+            self.hung_up = False
+            for callback in self.on_replug:
+                callback()
