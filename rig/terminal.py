@@ -102,8 +102,10 @@ class ProgressView:
 def limits_table(title: str, verdicts: Sequence[Verdict]) -> Table:
     """The table of limits: limit, phase, value, unit, bound, margin, outcome."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.pad_edge = False
+    table.padding = (0, 1, 0, 0)
     for heading, justify in COLUMNS:
-        table.add_column(heading, justify=justify, overflow="fold")
+        table.add_column(heading, justify=justify, no_wrap=heading != "phase", overflow="fold")
     for verdict in verdicts:
         outcome = verdict.outcome.value + (f" ({verdict.reason})" if verdict.reason else "")
         table.add_row(

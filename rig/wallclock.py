@@ -16,7 +16,7 @@ LATE_S = 0.005  # lateness worth counting: beyond this the machine, not the mode
 class WallClock:
     """Drives a `WorldClock` at `pace` simulated seconds per second.
 
-    Deadlines are computed from the start, so there is no drift. `simpy.rt` is not used because it
+    Simulated time 0 is the instant of construction. Deadlines are computed from it, so there is no drift. `simpy.rt` is not used because it
     sleeps blindly and cannot wake on input.
 
     Args:
@@ -33,7 +33,7 @@ class WallClock:
         self._poll = select.poll()
         self._pumps: dict[int, Callable[[], None]] = {}
         self._closed: set[int] = set()  # POLLHUP would make every poll return at once
-        self._start_s: float | None = None
+        self._start_s = time.monotonic()
         self.stopped = False
 
     # -- ports -------------------------------------------------------------------------------------
@@ -54,8 +54,6 @@ class WallClock:
 
     def run(self, until_s: float = math.inf) -> None:
         """Run the world until `until_s` (simulated seconds), `stop()`, or for ever."""
-        if self._start_s is None:
-            self._start_s = time.monotonic() - self.env.now / self.pace
         env, pace, start_s = self.env, self.pace, self._start_s
         while not self.stopped:
             now_s = (time.monotonic() - start_s) * pace

@@ -74,16 +74,19 @@ COMMAND = ServeCommand()
 def default_data_dir(env: Mapping[str, str]) -> Path:
     """Give the folder for the embedded server's data where none is configured.
 
-    `./telerig-data` where that exists, else by the XDG base directory specification
-    `$XDG_STATE_HOME/telerig`, which is `~/.local/state/telerig` by default.
+    `./telerig-data` where that exists; `$XDG_STATE_HOME/telerig` where that is set; for root
+    `/var/lib/telerig`, which PostgreSQL's user can enter; else `~/.local/state/telerig`.
     """
     here = Path("telerig-data")
     if here.is_dir():
         return here
     state = env.get("XDG_STATE_HOME", "")
-    # The specification: a path that is not absolute is to be ignored.
-    root = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
-    return root / "telerig"
+    # XDG base directory specification: a path that is not absolute is to be ignored.
+    if state.startswith("/"):
+        return Path(state) / "telerig"
+    if os.geteuid() == 0:
+        return Path("/var/lib/telerig")
+    return Path.home() / ".local" / "state" / "telerig"
 
 
 def _serve(config: GatewayConfig) -> int:

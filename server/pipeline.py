@@ -294,6 +294,7 @@ def _is_sound(reading: Reading) -> bool:
         and type(reading.time_ns) is int
         and type(reading.received_ns) is int
         and type(reading.signal) is int
+        and type(reading.state) is State
         and 0 <= reading.time_ns < _TIME_LIMIT_NS
         and 0 <= reading.received_ns < _TIME_LIMIT_NS
         and 0 < reading.signal < _SIGNAL_LIMIT

@@ -77,7 +77,7 @@ def write_report(runs: Sequence[Run], path: Path) -> Path | None:
     for point in entry_points(group=REPORTERS):
         try:
             reporter = point.load()
-        except ImportError:
+        except (ImportError, AttributeError):
             continue
     if reporter is None or not folders:
         return None

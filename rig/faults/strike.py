@@ -21,6 +21,8 @@ End = Callable[[], None]
 class FaultError(RigError):
     """A fault that this world cannot suffer: its link is real, absent, or lacks the ability."""
 
+    usage = True
+
 
 class FaultWorld(Protocol):
     """What a fault needs of the world. `adapter` and `receiver` may be absent."""

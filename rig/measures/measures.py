@@ -190,7 +190,7 @@ class Measures:
         if family in _LATENCY_KINDS and last in _PERCENTILES:
             return _value(percentile(link.latency_ms(_LATENCY_KINDS[family], window), last), "ms")
         if family == "age" and last in _PERCENTILES:
-            return _value(percentile(ages_in(self._ages(link.name), window), last), "s")
+            return _value(percentile(ages_in(self.age_series(link.name), window), last), "s")
         if family == "position_error" and last in _PERCENTILES and link.name == "gps":
             return _value(percentile(self._position_errors(window), last), "m")
         if family in _FIDELITY and last in _FIDELITY_OF:
@@ -263,7 +263,8 @@ class Measures:
             return None
         return max(count_doubled(self._stored), sum(link.doubled() for link in self.links.values()))
 
-    def _ages(self, link: str) -> tuple[Ints, Floats]:
+    def age_series(self, link: str) -> tuple[Ints, Floats]:
+        """Return (instants of looking in ns, ages in s) of a link; see `rig.measures.age`."""
         if link not in self._age_series:
             self._age_series[link] = ages(self.links[link].published, self.manifest.end_ns)
         return self._age_series[link]

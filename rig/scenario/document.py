@@ -28,10 +28,13 @@ Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
 def suggestion(word: str, known: Collection[str]) -> str:
     """Return "did you mean 'x'?" for a near miss, else the list of what is known."""
-    near = difflib.get_close_matches(word.lower(), [k.lower() for k in known], n=1, cutoff=0.6)
+    by_lower = {name.lower(): name for name in known}
+    lower = word.lower()
+    near = difflib.get_close_matches(lower, by_lower, n=1, cutoff=0.6)
+    if not near and len(lower) >= 3:
+        near = [name for name in by_lower if name.startswith(lower)]
     if near:
-        match = next(k for k in known if k.lower() == near[0])
-        return f"did you mean {match!r}?"
+        return f"did you mean {by_lower[near[0]]!r}?"
     return f"known: {', '.join(sorted(known))}" if known else ""
 
 

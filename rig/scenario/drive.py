@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from sim.drives import Recording
     from sim.vehicle import Drive, Phase
 
-CYCLES = ("us06", "wltc")
-
 Trace = tuple[tuple[float, ...], tuple[float, ...]]
 """(instants in seconds from 0, speeds in km/h)"""
 
 
 def cycle_names() -> tuple[str, ...]:
     """Return the names of the built-in drive cycles."""
+    from sim.drives import CYCLES
+
     return CYCLES
 
 

@@ -19,6 +19,8 @@ class ScenarioError(RigError, ValueError):
         hint: what to do; may be empty.
     """
 
+    usage = True
+
     def __init__(
         self,
         path: Path,

@@ -76,16 +76,13 @@ def read_sentence(raw: bytes) -> Sentence | None:
         SentenceError: expected a time `hhmmss[.s]`, a date `ddmmyy` or fields, found something
             else.
     """
-    if raw[3:6] not in KINDS:
+    if raw[3:6] not in KINDS or raw[1:2] == b"P":  # Garmin's `$PGRMC` is a setting
         return None
     try:
         parsed = pynmea2.parse(raw.decode("ascii"), check=True)
     except (pynmea2.ParseError, UnicodeDecodeError) as error:
         raise SentenceError(f"expected an NMEA sentence, found {raw!r}: {error}") from error
-    reader = _READERS.get(type(parsed).__name__)
-    if reader is None:  # `$P...` proprietary text that merely looks like a talker sentence
-        return None
-    sentence: Sentence = reader(parsed, _TALKER_RANK.get(parsed.talker, 2))
+    sentence: Sentence = _READERS[parsed.sentence_type](parsed, _TALKER_RANK.get(parsed.talker, 2))
     return sentence
 
 

@@ -122,6 +122,7 @@ class ObdLink(Link):
         self._answered: set[str] = set()
         self._silent: list[str] = []  # planned, and never answered
         self._reported: str | None = None
+        self._last_miss = ""
         self._reading_s = 0.0  # monotonic instant of the last reading
         self._schedule = Schedule((), 0.0)
         self._barometer: tuple[float, float] | None = None  # kPa, monotonic seconds
@@ -198,6 +199,11 @@ class ObdLink(Link):
             LinkLost: no reading for `silence_s`, or what `ObdAdapter.ask` raises.
         """
         now_s = self.clock.monotonic_s()
+        if now_s - self._reading_s > self.options.silence_s:
+            raise LinkLost(
+                f"expected a reading each {self.options.silence_s:g} s, found none:"
+                f" {self._last_miss or 'no PID is due that often'} (ignition off?)"
+            )
         slot, wait_s = self._schedule.next(now_s)
         if slot is None:
             time.sleep(min(wait_s, _NAP_S))
@@ -253,19 +259,13 @@ class ObdLink(Link):
 
     def _miss(self, slot: Slot, trouble: Trouble) -> None:
         self._counts[trouble.value] += 1
+        self._last_miss = f"the last answer to {slot.name} was {trouble.name.replace('_', ' ')}"
         now_s = self.clock.monotonic_s()
         if trouble in (Trouble.NO_DATA, Trouble.REFUSED):
             self._counts[f"{trouble.value}.{slot.name}"] += 1
             self._nulls[slot.name] += 1
             if self._nulls[slot.name] >= NULLS_TO_DEMOTE and not slot.demoted:
                 self._demote(slot, now_s)
-        silent_s = now_s - self._reading_s
-        if silent_s > self.options.silence_s:
-            raise LinkLost(
-                f"expected a reading each {self.options.silence_s:g} s, found none for"
-                f" {silent_s:.1f} s: the last answer to {slot.name} was"
-                f" {trouble.name.replace('_', ' ')} (ignition off?)"
-            )
 
     def _demote(self, slot: Slot, now_s: float) -> None:
         self._counts["demoted"] += 1

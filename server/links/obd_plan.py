@@ -3,10 +3,10 @@
 Covers: fixed rates on a grid (no drift), shares under overload, "as fast as possible" round robin
 with weights, demotion of PIDs that don't answer.
 
-When several rated PIDs are due, the one that is latest *in units of its own period* goes first. So
-an adapter that is too slow for the plan gives every PID about the same fraction of its rate, and
-starves none. After an outage nothing is made up beyond one period: a burst of old questions would
-only delay the new ones.
+When several rated PIDs are due, start-time fair queueing decides (Goyal, Vin, Cheng 1996): each carries
+a tag that grows by its period per asking, and the smallest tag goes first. So an adapter that is too slow
+for the plan gives every PID the same fraction of its rate, and starves none. After an outage nothing is
+made up beyond one period: a burst of old questions would only delay the new ones.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Slot:
         weight: share among those with rate None.
     """
 
-    __slots__ = ("demoted", "due_s", "name", "period_s", "progress", "rate_hz", "weight")
+    __slots__ = ("demoted", "due_s", "name", "period_s", "progress", "rate_hz", "tag_s", "weight")
 
     def __init__(self, name: str, rate_hz: float | None, weight: float = 1.0) -> None:
         if rate_hz is not None and not 0.0 < rate_hz < math.inf:
@@ -42,6 +42,7 @@ class Slot:
         self.demoted = False
         self.due_s = 0.0
         self.period_s = 1.0 / rate_hz if rate_hz else DEMOTED_PERIOD_S
+        self.tag_s = 0.0
         self.progress = 0.0
 
     @property
@@ -64,6 +65,7 @@ class Schedule:
     def __init__(self, slots: Sequence[Slot], now_s: float) -> None:
         self.slots = tuple(slots)
         self.skipped = 0
+        self._tag_s = 0.0  # that of the slot asked last: what comes back late starts from here
         for slot in self.slots:
             slot.due_s = now_s
         self._rated: list[Slot] = []
@@ -76,17 +78,18 @@ class Schedule:
         The slot counts as asked. The wait is infinite if the schedule is empty.
         """
         best: Slot | None = None
-        best_lateness = -math.inf
-        earliest_s = math.inf
+        best_tag_s = best_due_s = earliest_s = math.inf
         for slot in self._rated:
-            late_s = now_s - slot.due_s
-            if late_s >= -_EARLY_S:
-                lateness = late_s / slot.period_s
-                if lateness > best_lateness:
-                    best, best_lateness = slot, lateness
-            elif slot.due_s < earliest_s:
-                earliest_s = slot.due_s
+            due_s = slot.due_s
+            if due_s <= now_s + _EARLY_S:
+                tag_s = slot.tag_s if slot.tag_s > self._tag_s else self._tag_s
+                if tag_s < best_tag_s or (tag_s == best_tag_s and due_s < best_due_s):
+                    best, best_tag_s, best_due_s = slot, tag_s, due_s
+            elif due_s < earliest_s:
+                earliest_s = due_s
         if best is not None:
+            self._tag_s = best_tag_s
+            best.tag_s = best_tag_s + best.period_s
             self._advance(best, now_s)
             return best, 0.0
         if self._free:

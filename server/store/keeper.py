@@ -179,13 +179,11 @@ class Keeper:
             os.chown(folder, self.uid, self.uid)
 
     def _check_reach(self, home: Path) -> None:
-        if self.uid is None:
-            return
-        if not can_reach(home, self.uid):
+        if self.uid is not None and not can_reach(home, self.uid):
             raise KeeperError(
                 f"uid {self.uid}, under which PostgreSQL has to run here (it refuses root, and "
-                f"user namespaces are refused), cannot write in {home}: choose another data_dir "
-                "that does not exist yet, for example /var/lib/telerig, or do not run as root"
+                f"user namespaces are refused), cannot enter {home}: choose another data_dir, "
+                "for example /var/lib/telerig, or do not run as root"
             )
 
     def _choose(self, cluster: Path) -> Path:
@@ -221,6 +219,8 @@ class Keeper:
         """Make the cluster beside its place and move it there, so that there is no half one."""
         fresh = home / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        self._own(fresh)
         command = [install / "bin" / "initdb", "-D", fresh, "-U", "postgres", "--auth=trust"]
         command += ["--encoding=UTF8", "--locale=C", "--no-instructions"]
         if not self.durable:
@@ -228,9 +228,8 @@ class Keeper:
         try:
             self._run(command)
         except subprocess.CalledProcessError as error:
-            lines = [line for line in error.stderr.splitlines() if "error" in line.lower()]
-            reason = lines[0] if lines else error.stderr.strip().rpartition("\n")[2]
             shutil.rmtree(fresh, ignore_errors=True)
+            reason = complaint(error.stderr.splitlines())
             raise KeeperError(f"PostgreSQL cannot make its data in {home}: {reason}") from None
         fresh.rename(cluster)
 
@@ -270,7 +269,8 @@ class Keeper:
                 if lines[0] == str(self.server.pid) and lines[7].strip() == "ready":
                     return
             if self.server.poll() is not None:
-                raise KeeperError(f"PostgreSQL does not start: {complaint(log, begin)} (see {log})")
+                reason = complaint(read_from(log, begin))
+                raise KeeperError(f"PostgreSQL does not start: {reason} (see {log})")
             if time.monotonic() > deadline_s:
                 raise KeeperError(f"PostgreSQL was not ready within {START_WAIT_S:g} s (see {log})")
             time.sleep(0.005)
@@ -323,14 +323,14 @@ def _map_namespace(group: int) -> bool:
 
 
 def can_reach(folder: Path, uid: int) -> bool:
-    """Tell whether a user can enter a folder and write in it."""
+    """Tell whether a user can enter a folder."""
     child = os.fork()
     if child == 0:
         try:
             os.setgroups([])
             os.setgid(uid)
             os.setuid(uid)
-            os._exit(0 if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else 1)
+            os._exit(0 if os.access(folder, os.X_OK) else 1)
         finally:
             os._exit(1)
     return os.waitpid(child, 0)[1] == 0
@@ -344,19 +344,20 @@ def major(install: Path) -> str:
     return answer.stdout.split()[-1].partition(".")[0]
 
 
-def complaint(log: Path, begin: int) -> str:
-    """Give the server's own reason: the first FATAL or PANIC line after `begin`."""
-    try:
-        with log.open("rb") as file:
-            file.seek(begin)
-            lines = file.read(100_000).decode("utf-8", "replace").splitlines()
-    except OSError as error:
-        return str(error)
+def complaint(lines: list[str]) -> str:
+    """Give PostgreSQL's own reason: the first FATAL, PANIC or error line, else the last line."""
     for line in lines:
-        for word in ("FATAL:", "PANIC:"):
+        for word in ("FATAL:", "PANIC:", "error:"):
             if word in line:
                 return line.partition(word)[2].strip()
-    return lines[-1] if lines else "it says nothing"
+    return lines[-1].strip() if lines else "it says nothing"
+
+
+def read_from(log: Path, begin: int) -> list[str]:
+    """Give the lines of a log after a place in it."""
+    with log.open("rb") as file:
+        file.seek(begin)
+        return file.read(100_000).decode("utf-8", "replace").splitlines()
 
 
 def main() -> NoReturn:

@@ -41,6 +41,7 @@ class Outcome(enum.Enum):
     UNEXPECTED = "a new message began before the last one was complete"
     WAIT_OVERRUN = "too many wait frames"
     OVERFLOW = "message too long for the receiver"
+    NOT_SENT = "the controller's queue is full"
     REPLACED = "given up by its owner"
 
 
@@ -196,17 +197,25 @@ class IsoTpChannel:
         if 0 < len(payload) <= SINGLE_FRAME_BYTES:
             on_sent = None if on_end is None else lambda _t_s: on_end(Outcome.OK)
             data = pack_single(payload, self.options.padding)
-            self._node.send(CanFrame(self.tx_id, data, self.is_extended), on_sent)
+            taken = self._node.send(CanFrame(self.tx_id, data, self.is_extended), on_sent)
+            if not taken and on_end is not None:
+                on_end(Outcome.NOT_SENT)
             return
         if not payload or len(payload) > MAX_MESSAGE_BYTES:
             raise IsoTpLengthError(
                 f"ISO-TP {self.tx_id:#x}: expected 1-{MAX_MESSAGE_BYTES} bytes, got {len(payload)}"
             )
-        self._sending = _Sending(payload, on_end)
+        sending = self._sending = _Sending(payload, on_end)
         length = len(payload)
         header = bytes((_FIRST << 4 | length >> 8, length & 0xFF))
-        self._n_bs.set(self.options.n_bs_s)
-        self._transmit(header + payload[:FIRST_FRAME_BYTES], self._first_frame_sent)
+
+        def sent(_t_s: float) -> None:
+            # N_Bs counts from here; flow control that came before was not for this message.
+            if self._sending is sending:
+                self._n_bs.set(self.options.n_bs_s)
+
+        if not self._transmit(header + payload[:FIRST_FRAME_BYTES], sent):
+            self._end_sending(Outcome.NOT_SENT)
 
     @property
     def awaits_flow_control(self) -> bool:
@@ -218,15 +227,11 @@ class IsoTpChannel:
         if self._sending is not None:
             self._end_sending(Outcome.REPLACED)
 
-    def _transmit(self, data: bytes, on_sent: Callable[[float], None] | None = None) -> None:
+    def _transmit(self, data: bytes, on_sent: Callable[[float], None] | None = None) -> bool:
         padding = self.options.padding
         if padding is not None and len(data) < 8:
             data = data.ljust(8, bytes((padding,)))
-        self._node.send(CanFrame(self.tx_id, data, self.is_extended), on_sent)
-
-    def _first_frame_sent(self, _t_s: float) -> None:
-        if self._sending is not None:
-            self._n_bs.set(self.options.n_bs_s)  # N_Bs counts from the end of the frame
+        return self._node.send(CanFrame(self.tx_id, data, self.is_extended), on_sent)
 
     def _send_consecutive(self, _event: simpy.Event | None = None) -> None:
         sending = self._sending
@@ -242,7 +247,8 @@ class IsoTpChannel:
             if self._sending is sending:
                 self._consecutive_sent(sending)
 
-        self._transmit(header + chunk, sent)
+        if not self._transmit(header + chunk, sent):
+            self._end_sending(Outcome.NOT_SENT)
 
     def _consecutive_sent(self, sending: _Sending) -> None:
         if sending.position >= len(sending.payload):

@@ -5,13 +5,10 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 
+from sim.drives.errors import CycleError
 from sim.vehicle import Trace
 
 CYCLES: tuple[str, ...] = ("us06", "wltc")
-
-
-class CycleError(ValueError):
-    """A cycle of that name does not exist."""
 
 
 @cache

@@ -206,6 +206,7 @@ class DtcStore:
         if confirmed:
             self._fail(code)
             self._confirm(self.records[code])
+            self.records[code].failed_now = self._cycle is not None
         elif self._cycle is not None:
             self._fail(code)
 

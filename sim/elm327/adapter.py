@@ -21,8 +21,10 @@ from sim.can.bus import CanBus
 from sim.can.frame import CanFrame
 from sim.elm327 import actions
 from sim.elm327.commands import Action, CommandTable
+from sim.elm327.handshake import BaudHandshake
 from sim.elm327.monitor import Monitor
 from sim.elm327.protocols import Protocol, ProtocolChoice
+from sim.elm327.radio import RadioLink
 from sim.elm327.requests import Request
 from sim.elm327.search import Search
 from sim.elm327.settings import BAUD_CLOCK_BPS, Memory, default_settings
@@ -36,6 +38,7 @@ OnEvent = Callable[[float, str, str], None]
 FrameHandler = Callable[[CanFrame], None]
 
 CR = 0x0D
+LF = 0x0A
 _IGNORED = bytes(code for code in range(0x21) if code != CR)  # blanks and control characters (p.9)
 LINE_BYTES = 254  # longest command line; a longer one is answered `?` (assumed)
 HELD_BYTES = 512  # characters held while a command is processed; the newest are lost
@@ -133,17 +136,28 @@ class Elm327:
         self._work = Alarm(env)  # processing, boot, handshake
         self._bus_wait = Alarm(env)  # waits for replies
         self._idle = Alarm(env)
-        self._handshake_baud = 0
-        self._handshake_greeting: str | None = None
+        self._handshake = BaudHandshake(self)
         self._frame_handler: FrameHandler | None = None
         self._monitoring = False
         self._extended = False
         self._code = 0
         self._mask = 0
-        self._radio_in = bytearray()
-        self._radio_out = bytearray()
         self._node = bus.attach("elm327", self._on_frame)
-        line.attach_device(self._receive_radio if profile.radio_delay_s else self.receive)
+        self._radio: tuple[RadioLink, ...] = ()
+        self._transmit = line.write
+        self._attach_line()
+
+    def _attach_line(self) -> None:
+        delay_s = self.profile.radio_delay_s
+        if delay_s is None:
+            self.line.attach_device(self.receive)
+            return
+        half_s = (delay_s[0] / 2, delay_s[1] / 2)  # the delay is that of there and back
+        inward = RadioLink(self.env, self._rng, half_s, self.receive)
+        outward = RadioLink(self.env, self._rng, half_s, self.line.write)
+        self._radio = (inward, outward)
+        self._transmit = outward.send
+        self.line.attach_device(inward.send)
 
     @property
     def state(self) -> State:
@@ -159,7 +173,7 @@ class Elm327:
             State.BUS,
             State.STOPPING,
             State.HANDSHAKE,
-        ) or bool(self._radio_in or self._radio_out)
+        ) or any(link.busy for link in self._radio)
 
     # -- power -----------------------------------------------------------------------------------
     def power_off(self) -> None:
@@ -168,6 +182,8 @@ class Elm327:
             return
         self._halt(State.OFF)
         self._node.detach()
+        for link in self._radio:
+            link.cut()
         self._event("power", "off")
 
     def power_on(self) -> None:
@@ -188,34 +204,42 @@ class Elm327:
         self._halt(State.LOCKED)
         self._event("locked up", cause)
 
-    def boot(self, boot_s: float, *, restore_baud: bool) -> None:
+    def low_voltage_reset(self) -> None:
+        """The supply dipped (cranking): reset, and LV RESET in place of the banner (p.88)."""
+        if self._state is not State.OFF:
+            self.boot(self.profile.boot_s, restore_baud=True, banner="LV RESET")
+
+    def boot(self, boot_s: float, *, restore_baud: bool, banner: str | None = None) -> None:
         """Reset; after `boot_s` seconds print the banner and the prompt."""
         self._halt(State.BOOTING)
-        if restore_baud:
-            divisor = self.memory.parameters[0x0C] if self.memory.enabled[0x0C] else 0
-            baud = self._default_baud
-            if divisor >= actions.LOWEST_DIVISOR:
-                baud = round(BAUD_CLOCK_BPS / divisor)
-            self._work.start(boot_s, lambda: self._booted(baud))
-        else:
-            self._work.start(boot_s, lambda: self._booted(self.line.baud))
+        baud = self._power_on_baud() if restore_baud else self.line.baud
+        text = self.profile.banner if banner is None else banner
+        self._work.start(boot_s, lambda: self._booted(baud, text))
 
-    def _booted(self, baud: int) -> None:
-        self._set_baud(baud)
+    def _power_on_baud(self) -> int:
+        """The default rate, or that of PP 0C when it is on."""
+        divisor = self.memory.parameters[0x0C]
+        if self.memory.enabled[0x0C] and divisor >= actions.LOWEST_DIVISOR:
+            return round(BAUD_CLOCK_BPS / divisor)
+        return self._default_baud
+
+    def _booted(self, baud: int, banner: str) -> None:
+        self.set_baud(baud)
         self.settings = default_settings(self.memory)
         self.protocol = ProtocolChoice(self.memory.protocol, self.memory.auto)
         self.adaptive = AdaptiveTiming()
         self._last = None
         end = self.line_end
-        self._event("boot", self.profile.banner)
+        self._event("boot", banner)
         self._write_text(end + end)
-        self.finish(self.profile.banner)
+        self.finish(banner)
 
     def _halt(self, state: State) -> None:
         self._state = state
         self._work.stop()
         self._bus_wait.stop()
         self._idle.stop()
+        self._handshake.stop()
         self.search.abandon()
         self._frame_handler = None
         self._monitoring = False
@@ -225,8 +249,7 @@ class Elm327:
 
     def go_to_low_power(self) -> None:
         """`AT LP`: say OK, sleep a second later; any character wakes the chip by a reset."""
-        self._write_text("OK" + self.line_end)
-        self.flush()
+        self.write_line("OK")
         self._work.start(LOW_POWER_S, self._sleep)
 
     def _sleep(self) -> None:
@@ -246,7 +269,7 @@ class Elm327:
         elif state is State.COMMAND or state is State.STOPPING:
             self._hold(data)
         elif state is State.HANDSHAKE:
-            self._handshake_input(data)
+            self._handshake.take(data)
         elif state is State.ASLEEP:
             self.boot(self.profile.warm_boot_s, restore_baud=False)
         # OFF, LOCKED and BOOTING hear nothing
@@ -275,6 +298,14 @@ class Elm327:
             self._execute(text)
         self._reading = False
         del held[HELD_BYTES:]
+        if self._state is State.BUS and held:
+            # More characters came right behind a request. A line feed after the CR is forgiven
+            # (assumed: clients that send CR LF work); anything else interrupts.
+            if held[0] == LF:
+                del held[0]
+            if held:
+                del held[0]
+                self._interrupt()
 
     def _take(self, characters: bytes) -> None:
         if self.settings.echo:
@@ -444,6 +475,11 @@ class Elm327:
         self._write_text(text)
         return True
 
+    def write_line(self, text: str) -> None:
+        """Send a line without a prompt."""
+        self._write_text(text + self.line_end)
+        self.flush()
+
     def finish(self, text: str | None = None) -> None:
         """End the command: print `text` if there is any, and the prompt; then read on."""
         self._frame_handler = None
@@ -462,10 +498,7 @@ class Elm327:
             return
         data = bytes(self._out)
         self._out.clear()
-        if self.profile.radio_delay_s is None:
-            self.line.write(data)
-        else:
-            self._send_radio(data)
+        self._transmit(data)
 
     def _write_text(self, text: str) -> None:
         self._out += text.encode("latin-1")
@@ -476,66 +509,15 @@ class Elm327:
 
     # -- baud rate -------------------------------------------------------------------------------
     def try_baud(self, baud: int, greeting: str) -> None:
-        """`AT BRD`: OK, change to `baud`, greet, and keep it if a CR comes in time (p.51)."""
+        """`AT BRD`: negotiate another rate."""
         self._state = State.HANDSHAKE
-        self._handshake_baud = self.line.baud
-        self._handshake_greeting = greeting
-        self._write_text("OK" + self.line_end)
-        self.flush()
-        drained_s = max(0.0, self.line.to_host.free_at_s - self.env.now)
-        self._work.start(drained_s, lambda: self._handshake_switch(baud))
+        self._handshake.start(baud, greeting)
 
-    def _handshake_switch(self, baud: int) -> None:
-        self._set_baud(baud)
-        self._work.start(self.settings.handshake_s, self._handshake_greet)
-
-    def _handshake_greet(self) -> None:
-        greeting, self._handshake_greeting = self._handshake_greeting, None
-        self._write_text(f"{greeting}{self.line_end}")
-        self.flush()
-        drained_s = max(0.0, self.line.to_host.free_at_s - self.env.now)
-        self._work.start(drained_s + self.settings.handshake_s, self._handshake_failed)
-
-    def _handshake_input(self, data: bytes) -> None:
-        if self._handshake_greeting is None and CR in data:
-            self._work.stop()
-            self.finish("OK")
-
-    def _handshake_failed(self) -> None:
-        self._set_baud(self._handshake_baud)
-        self.finish()
-
-    def _set_baud(self, baud: int) -> None:
+    def set_baud(self, baud: int) -> None:
+        """Let the UART run at `baud` from now on."""
         if baud != self.line.baud:
             self.line.baud = baud
             self._event("baud", str(baud))
-
-    # -- the radio link of a Bluetooth adapter ---------------------------------------------------
-    def _radio_wait(self, arrived: Callable[[simpy.Event], None]) -> None:
-        delay_s = self.profile.radio_delay_s
-        assert delay_s is not None
-        event = self.env.timeout(self._rng.uniform(*delay_s) / 2)  # half of it in each direction
-        event.callbacks.append(arrived)
-
-    def _receive_radio(self, data: bytes) -> None:
-        if not self._radio_in:
-            self._radio_wait(self._radio_received)
-        self._radio_in += data
-
-    def _radio_received(self, event: simpy.Event) -> None:
-        data = bytes(self._radio_in)
-        self._radio_in.clear()
-        self.receive(data)
-
-    def _send_radio(self, data: bytes) -> None:
-        if not self._radio_out:
-            self._radio_wait(self._radio_sent)
-        self._radio_out += data
-
-    def _radio_sent(self, event: simpy.Event) -> None:
-        data = bytes(self._radio_out)
-        self._radio_out.clear()
-        self.line.write(data)
 
 
 def _st_action(elm: Elm327, args: tuple[str, ...]) -> str | None:

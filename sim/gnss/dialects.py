@@ -13,6 +13,7 @@ from sim.gnss.commands import Command, NmeaCommand, UbxCommand, ubx_frame
 from sim.gnss.fields import sentence
 from sim.gnss.profiles import Family
 
+MAX_DIGITS = 9  # no parameter of these commands is longer
 MIN_BAUD, MAX_BAUD = 4800, 921_600
 
 HOT, WARM, COLD = 0, 1, 2
@@ -47,7 +48,8 @@ class Dialect(Protocol):
 def _number(fields: tuple[str, ...], index: int, default: int = -1) -> int:
     """Return the field as an integer; `default` where it is absent or no number."""
     try:
-        return int(fields[index])
+        text = fields[index]
+        return int(text) if len(text) <= MAX_DIGITS else default
     except (IndexError, ValueError):
         return default
 
@@ -148,7 +150,7 @@ class MtkDialect:
         if not isinstance(command, NmeaCommand) or not command.fields[0].startswith("PMTK"):
             return []
         fields = command.fields
-        if not fields[0][4:].isdigit():
+        if not fields[0][4:].isdigit() or len(fields[0]) > 4 + MAX_DIGITS:
             return []
         number = int(fields[0][4:])
         if number == 605:

@@ -186,6 +186,7 @@ SIRF = ReceiverProfile(
     every=_every("GGA", "GSA", "RMC", GSV=5),
     talker="GP",
     dop_digits=1,
+    course_from_mps=0.3,  # assumed: recorded ones freeze the course of a standing car
     ranging_error_m=3.0,
     max_rate_hz=5.0,  # SiRF-III has 1 Hz firmware, its successors 5 Hz
     output_delay_s=(0.200, 0.260),  # assumed

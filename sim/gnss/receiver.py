@@ -116,7 +116,7 @@ class GnssReceiver:
         """Cover the sky from `start_s` to `end_s` (virtual seconds): "tunnel" or "canyon"."""
         self._watch.obstructions.add(Outage(start_s, end_s, kind))
 
-    # -- what a command changes (dialects.Controls) ----
+    # -- what a command changes (see dialects.Controls) ----------------------
     @property
     def rate_hz(self) -> float:
         """Navigation epochs per second."""
@@ -157,7 +157,7 @@ class GnssReceiver:
             )
         return max(1, round(1000.0 / rate_hz)) * 1_000_000
 
-    # -- the receiver's life ----------------------------------------
+    # -- the receiver's life -------------------------------------------------
     def _run(self) -> Generator[simpy.Event, None, None]:
         env = self._env
         if self._power_on:
@@ -228,7 +228,8 @@ class GnssReceiver:
             self._held_course_units,
             (horizontal_m, horizontal_m, vertical_m),
         )
-        self._held_course_units = solution.course_units or self._held_course_units
+        if solution.course_units is not None:
+            self._held_course_units = solution.course_units
         return solution
 
     def _receive(self, data: bytes) -> None:

@@ -60,6 +60,7 @@ class SkyWatch:
 
     def look(self, t_s: float, utc_s: float, motion: Motion) -> Stage:
         """Bring `view`, `stage` and `text` to virtual instant `t_s`; return the stage."""
+        possible = within_limits(motion)
         kind = self.obstructions.kind_at(t_s)
         fresh = t_s >= self._open_until_s
         if fresh:
@@ -74,9 +75,7 @@ class SkyWatch:
             self._kind = kind
             self.view = obstruct(self._open, kind, motion.course_deg)
         view = self.view
-        seen = (
-            len(view.used) >= MIN_SATELLITES and view.dop.pdop <= MAX_PDOP and within_limits(motion)
-        )
+        seen = len(view.used) >= MIN_SATELLITES and view.dop.pdop <= MAX_PDOP and possible
         stage = self._acquisition.advance(t_s - self._last_s, seen)
         self._last_s = t_s
         if fresh or stage != self.stage:

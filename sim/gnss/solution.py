@@ -47,8 +47,14 @@ class Solution:
 
 def within_limits(motion: Motion) -> bool:
     """True where a civil receiver gives a position at all; GnssError for NaN and infinity."""
-    total = motion.lat_deg + motion.lon_deg + motion.alt_m + motion.speed_mps + motion.course_deg
-    if not math.isfinite(total):
+    finite = math.isfinite
+    if not (
+        finite(motion.lat_deg)
+        and finite(motion.lon_deg)
+        and finite(motion.alt_m)
+        and finite(motion.speed_mps)
+        and finite(motion.course_deg)
+    ):
         raise GnssError(f"motion: expected finite numbers, got {motion}")
     return (
         -90.0 <= motion.lat_deg <= 90.0
@@ -78,7 +84,7 @@ def solve(
     lat_deg = motion.lat_deg + error_m[1] / METRES_PER_DEGREE
     # A pole has no east: the floor keeps the division finite there.
     shrink = max(1e-9, math.cos(math.radians(motion.lat_deg)))
-    lon_deg = motion.lon_deg + error_m[0] / (METRES_PER_DEGREE * shrink)
+    lon_deg = math.remainder(motion.lon_deg, 360.0) + error_m[0] / (METRES_PER_DEGREE * shrink)
     pole, half_turn = 90 * per_degree, 180 * per_degree
     lat_units = max(-pole, min(pole, round(lat_deg * per_degree)))
     lon_units = (round(lon_deg * per_degree) + half_turn) % (2 * half_turn) - half_turn

@@ -1,7 +1,6 @@
 """The car: a physical model of a vehicle, its driver, and the drive that they go through.
 
-    vehicle = Vehicle(FOCUS_ST, Drive([Idle("idle", 30.0), Cruise("cruise", 300.0, 110.0)]), rng)
-    vehicle.at(12.5).rpm
+`Vehicle(FOCUS_ST, Drive([Idle("idle", 30.0), Cruise("cruise", 300.0, 110.0)]), rng).at(12.5).rpm`
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 STEP_RPM = 50.0
 TOP_RPM = 8000.0
@@ -16,7 +17,7 @@ def tabulate(points: Sequence[tuple[float, float]]) -> tuple[float, ...]:
     """
     if len(points) < 2:
         raise ValueError(f"curve: expected at least 2 points, got {len(points)}")
-    for (left, _), (right, _) in zip(points, points[1:], strict=False):
+    for (left, _), (right, _) in pairwise(points):
         if right <= left:
             raise ValueError(f"curve: expected rising rpm, got {right} after {left}")
     table = []
@@ -36,7 +37,7 @@ def read(table: tuple[float, ...], rpm: float) -> float:
 def _interpolate(points: Sequence[tuple[float, float]], rpm: float) -> float:
     if rpm <= points[0][0]:
         return points[0][1]
-    for (left_rpm, left), (right_rpm, right) in zip(points, points[1:], strict=False):
+    for (left_rpm, left), (right_rpm, right) in pairwise(points):
         if rpm <= right_rpm:
             return left + (right - left) * (rpm - left_rpm) / (right_rpm - left_rpm)
     return points[-1][1]

@@ -1,6 +1,6 @@
 """The engine: air, boost, fuel, spark and the torque that comes of them.
 
-The chain is causal and consistent: torque wanted -> manifold pressure -> air per stroke -> torque and
+The chain is causal and consistent: torque wanted -> manifold pressure -> air per stroke -> torque,
 air flow -> fuel. So MAP, MAF, torque, fuel and load always belong to one operating point.
 No function of libm but sqrt (exact by IEEE 754) is used, so results do not depend on the C library.
 """
@@ -48,7 +48,6 @@ class Engine:
         "_air_scale",
         "_baro_kpa",
         "_friction",
-        "full_table",
         "_full_air_kg",
         "_overboost_left_s",
         "_overboost_spent",
@@ -63,6 +62,7 @@ class Engine:
         "drag_nm",
         "fuel_cut",
         "fuel_gps",
+        "full_table",
         "lambda_ratio",
         "load_pct",
         "maf_gps",
@@ -113,8 +113,9 @@ class Engine:
     def full_torque_nm(self, rpm: float, pedal: float, limit_nm: float, step_s: float) -> float:
         """Most torque the engine may give now; runs the overboost's clock.
 
-        `pedal` is 0 to 1; `limit_nm` is what the tyres take (no overboost above it). Overboost adds torque in its band of rpm while the pedal is down, for at
-        most `overboost_s` in one go; it fills again at the same pace with the pedal released.
+        `pedal` is 0 to 1; `limit_nm` is what the tyres take (no overboost above it). Overboost
+        adds torque in its band of rpm while the pedal is down, for at most `overboost_s` in one
+        go; it fills again at the same pace with the pedal released.
         """
         place = rpm * PER_STEP_RPM
         index = int(place)
@@ -123,7 +124,8 @@ class Engine:
         spec = self._spec
         if pedal >= OVERBOOST_PEDAL:
             low_rpm, high_rpm = spec.overboost_rpm
-            if low_rpm <= rpm <= high_rpm and full_nm < limit_nm and not self._overboost_spent:
+            granted = full_nm < limit_nm and not self._overboost_spent
+            if granted and low_rpm <= rpm <= high_rpm:
                 self.overboost = True
                 self._overboost_left_s -= step_s
                 if self._overboost_left_s < 0.5 * step_s:

@@ -91,9 +91,9 @@ FOCUS_ST = VehicleSpec(
             (4500.0, 340.0),
             (5000.0, 335.0),
             (5500.0, 319.5),
-            (6000.0, 288.0),
-            (6500.0, 252.0),
-            (6800.0, 222.0),
+            (6000.0, 291.0),
+            (6500.0, 258.0),
+            (6800.0, 228.0),
         ),
         overboost_factor=1.074,  # [published]
         overboost_rpm=(3000.0, 4500.0),  # [published]
@@ -140,7 +140,7 @@ FOCUS_ST = VehicleSpec(
     mass_kg=1500.0,
     wheel_inertia_kgm2=4.8,  # [assumed] four 235/40 R18 on alloys
     tyre_circumference_m=2.027,  # [derived] 235/40 R18; 2,950 rpm at 80 mph in sixth
-    drag_area_m2=0.73,  # [assumed] 0.324 x 2.25 m2
+    drag_area_m2=0.75,  # [assumed] 0.33 x 2.27 m2
     rolling_ratio=0.0115,  # [assumed]
     rolling_rise_s2_m2=1.0e-4,  # [assumed] half as much again at 250 km/h
     gear_ratios=(  # [assumed] from owners' forums; consistent with the published speeds
@@ -152,7 +152,7 @@ FOCUS_ST = VehicleSpec(
         0.943 * _SECOND_FINAL,
     ),
     driveline_efficiency=0.93,  # [assumed]
-    tyre_grip=1.1,  # [assumed] summer tyre on dry asphalt
+    tyre_grip=1.15,  # [assumed] summer tyre on dry asphalt, at its best slip
     front_weight_share=0.61,  # [assumed]
     cg_height_m=0.54,  # [assumed]
     wheelbase_m=2.648,  # [published]

@@ -25,7 +25,7 @@ class VehicleState:
     engine_on: bool  # fuelled and turning by itself; False while cranking
     torque_nm: float  # at the crankshaft; negative in overrun
     load_pct: float  # J1979 calculated load: air per stroke over the most possible at this rpm
-    absolute_load_pct: float  # J1979 absolute load: air per stroke over 1.184 g/l; above 100 in boost
+    absolute_load_pct: float  # J1979: air per stroke over 1.184 g/l; above 100 in boost
     map_kpa: float  # absolute, in the manifold
     baro_kpa: float
     boost_kpa: float  # map - baro; negative in vacuum

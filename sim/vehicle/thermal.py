@@ -1,8 +1,8 @@
 """Heat: coolant, oil and charge air, each a lump with its flows.
 
 Slow quantities: advanced twice a second, not on every grid step.
-Every conductance and capacity is [assumed], tuned to everyday figures: 20 C to 80 C within about five
-minutes of driving, thermostat at 82-95 C, charge air some 10 K above ambient on the road, and
+Every conductance and capacity is [assumed], tuned to everyday figures: 20 C to 80 C within about
+five minutes of driving, thermostat at 84-94 C, charge air a few K above ambient on the road, and
 20-30 K above it after idling behind a warm radiator (heat soak).
 """
 
@@ -74,7 +74,7 @@ class Thermal:
         rise_k = 0.0
         beyond = pressure_ratio - 1.0
         if beyond > 0.0:
-            # (ratio ** 0.286 - 1) as a series around 1.5: a power of libm is not the same everywhere
+            # ratio ** 0.286 - 1 as a polynomial: libm's power differs from machine to machine
             series = beyond * (0.286 - beyond * (0.090 - beyond * 0.022))
             rise_k = (ambient_c + ZERO_C_K) * series / COMPRESSOR_EFFICIENCY
         core_c = self._core_c

@@ -2,14 +2,14 @@
 
 Covers: longitudinal dynamics with grade; launch by clutch slip, limited by the grip of the driven
 wheels; timed gear shifts; idle; start and stop of the engine.
-The grid is `STEP_S`, advanced lazily by `Vehicle.at`, which interpolates between two grid instants. So
-the answer depends on the asked instant alone, never on who asked before. State is rounded to a
-binary grid on every step, and the hot path uses no libm function but sqrt: the same seed gives the
-same bits on any machine with IEEE 754 doubles.
+The grid is `STEP_S`, advanced lazily by `Vehicle.at`, which interpolates between two grid instants.
+So the answer depends on the asked instant alone, never on who asked before. Speed, distance, slope
+and fuel are rounded to a binary grid on every step, and the model uses no libm function but sqrt:
+the same seed gives the same bits on any machine with IEEE 754 doubles.
 
-Not modelled: wheel spin (the drive force is cut at the grip's limit, as a perfect traction control),
-steering, wind. The clutch is kinematic: while it slips, the engine's speed follows the driver's and
-the clutch passes on what the engine gives beyond its own acceleration.
+Not modelled: wheel spin (the drive force is cut at the limit of grip, as a perfect traction control
+would), steering, wind. The clutch is kinematic: while it slips, the engine's speed follows the
+driver's wish and the clutch passes on what the engine gives beyond its own acceleration.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ STEPS_PER_S = 20
 SLOW_STEPS = 10  # temperatures, battery and trims advance every so many grid steps
 SLOW_S = STEP_S * SLOW_STEPS
 KEPT_STEPS = 400  # 20 s that may be asked for again
+FAR_S = 1.0e7  # a bound on time: four months, within which the binary grid holds
 GRAVITY_MPS2 = 9.80665
 RPM_PER_RADPS = 9.549296585513721
 RADPS_PER_RPM = 1.0 / RPM_PER_RADPS
@@ -172,13 +173,15 @@ class Vehicle:
 
         Instants may go back by up to 19 s; further back, or before 0, raises ValueError.
         """
+        if not 0.0 <= t_s < FAR_S:
+            raise ValueError(f"vehicle: expected an instant from 0 s on, got {t_s} s")
         place = t_s * STEPS_PER_S
         index = int(place)
         while self._step_index <= index:
             self._advance()
         grid = self._grid
         offset = index - self._step_index - 1
-        if t_s < 0.0 or -offset > len(grid):
+        if -offset > len(grid):
             raise ValueError(
                 f"vehicle: expected an instant from {self._oldest_s():.2f} s on, got {t_s} s; "
                 f"only the last {KEPT_STEPS * STEP_S:g} s are kept"
@@ -228,7 +231,7 @@ class Vehicle:
         if speed > 0.0:
             resist_n += self._rolling_n * (1.0 + spec.rolling_rise_s2_m2 * square)
         if self._grade_of is not None:
-            grade = self._grade = self._grade_of(self._distance_m)
+            grade = self._grade = (self._grade_of(self._distance_m) + ROUNDER) - ROUNDER
             resist_n += self._weight_n * grade / sqrt(1.0 + grade * grade)
         return resist_n
 
@@ -265,10 +268,11 @@ class Vehicle:
             self._integral = 0.0
         after = (after + ROUNDER) - ROUNDER
         self._accel_mps2 = (after - speed) * STEPS_PER_S
-        self._distance_m += 0.5 * (speed + after) * STEP_S
+        distance_m = self._distance_m + 0.5 * (speed + after) * STEP_S
+        self._distance_m = (distance_m + ROUNDER) - ROUNDER
         self._speed_mps = after
         self._since_shift += 1
-        self._fuel_g += self._engine.fuel_gps * STEP_S
+        self._fuel_g = (self._fuel_g + self._engine.fuel_gps * STEP_S + ROUNDER) - ROUNDER
         mode = self._mode
         if mode == CLOSED:
             self._rpm = after * self._rpm_per_mps[self._gear]

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.can.bit_length import TAIL_BITS, bit_length, crc15, frame_crc
+from sim.can.bit_length import INTERFRAME_BITS, bit_length, crc15, frame_crc
 from sim.can.frame import CanFrame
+
+UNSTUFFED_BITS = 10  # CRC delimiter, ACK slot, ACK delimiter, seven bits end of frame
 
 frames = st.one_of(
     st.builds(CanFrame, st.integers(0, 0x7FF), st.binary(max_size=8)),
@@ -58,7 +60,7 @@ def test_length_is_that_of_the_bits_written_out(frame: CanFrame) -> None:
     """The table-driven length equals the length of the frame written out and stuffed bit by bit."""
     bits = plain_bits(frame)
     whole = stuffed(bits + f"{plain_crc(bits):015b}")
-    assert bit_length(frame) == len(whole) + TAIL_BITS
+    assert bit_length(frame) == len(whole) + UNSTUFFED_BITS
 
 
 @given(frames)
@@ -76,8 +78,24 @@ def test_crc_has_the_published_check_value() -> None:
 def test_length_stays_within_the_known_bounds(frame: CanFrame) -> None:
     """A frame has at least its plain bits and at most one stuff bit for each four of them."""
     stuffable = (54 if frame.is_extended else 34) + 8 * len(frame.data)
-    plain = stuffable + TAIL_BITS
+    plain = stuffable + UNSTUFFED_BITS
     assert plain <= bit_length(frame) <= plain + (stuffable - 1) // 4
+
+
+@given(st.integers(0, 0x7FF), st.binary(max_size=8))
+def test_length_stays_within_the_published_bounds(arbitration_id: int, data: bytes) -> None:
+    """Intermission included, n bytes take 47 + 8n to 55 + 10n bits (Davis et al. 2007, eq. 1)."""
+    bits = bit_length(CanFrame(arbitration_id, data)) + INTERFRAME_BITS
+    assert 47 + 8 * len(data) <= bits <= 55 + 10 * len(data)
+
+
+def test_frame_without_stuff_bits_has_the_published_length() -> None:
+    """A frame that needs no stuff bit takes exactly 47 + 8n bits with its intermission."""
+    lengths = [
+        bit_length(CanFrame(0x555, b"\x55" * 7 + bytes((number,)))) + INTERFRAME_BITS
+        for number in range(256)
+    ]
+    assert min(lengths) == 47 + 8 * 8
 
 
 def test_stuff_bits_cost_time() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 import simpy
 from hypothesis import given
@@ -40,6 +42,14 @@ def bus(env: simpy.Environment) -> CanBus:
     return CanBus(env, BITRATE_BPS)
 
 
+def send_at(
+    env: simpy.Environment, at_s: float, node: CanNode, frame: CanFrame
+) -> Generator[simpy.Event, None, None]:
+    """Send `frame` at `at_s` seconds."""
+    yield env.timeout(at_s)
+    node.send(frame)
+
+
 def mute(bus: CanBus, name: str = "sender") -> CanNode:
     """A node that hears nothing."""
     return bus.attach(name, lambda frame, t_s: None, ())
@@ -73,7 +83,7 @@ def test_lower_identifier_goes_first(env: simpy.Environment, bus: CanBus) -> Non
 
 
 def test_same_instant_is_decided_by_arbitration(env: simpy.Environment, bus: CanBus) -> None:
-    """Of two nodes that start in the same bit the lower identifier wins, whoever was called first."""
+    """Of two nodes that start in the same bit the lower identifier wins, whoever came first."""
     listener = Listener(bus)
     mute(bus, "late").send(CanFrame(0x7E9, b"\x01"))
     mute(bus, "early").send(CanFrame(0x7E8, b"\x02"))
@@ -104,7 +114,7 @@ def test_intermission_lies_between_frames(env: simpy.Environment, bus: CanBus) -
 
 
 def test_frame_given_within_the_intermission_waits(env: simpy.Environment, bus: CanBus) -> None:
-    """An answer sent the moment a frame arrives starts three bits later, and still by identifier."""
+    """An answer sent as a frame arrives starts three bits later, and still by identifier."""
     listener = Listener(bus)
     high, low = mute(bus, "high"), mute(bus, "low")
 
@@ -131,7 +141,7 @@ def test_frame_given_within_the_intermission_waits(env: simpy.Environment, bus: 
 def test_every_frame_arrives_once_and_none_overlap(
     plan: list[tuple[float, int, bytes]],
 ) -> None:
-    """Whatever is sent whenever: each frame arrives exactly once, and the wire carries one at a time."""
+    """Whatever is sent whenever: each frame arrives once, and the wire carries one at a time."""
     env = simpy.Environment()
     bus = CanBus(env, BITRATE_BPS)
     listener = Listener(bus)
@@ -139,7 +149,7 @@ def test_every_frame_arrives_once_and_none_overlap(
     for index, (at_s, arbitration_id, data) in enumerate(plan):
         node, frame = mute(bus, f"n{index}"), CanFrame(arbitration_id, data)
         sent.append(frame)
-        env.timeout(at_s).callbacks.append(lambda _e, node=node, frame=frame: node.send(frame))
+        env.process(send_at(env, at_s, node, frame))
     env.run()
     received = [frame for _t_s, frame in listener.seen]
     assert sorted(received, key=repr) == sorted(sent, key=repr)

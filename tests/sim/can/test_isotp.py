@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.can.bus import CanBus
+from sim.can.bus import MAX_PENDING_FRAMES, CanBus
 from sim.can.errors import IsoTpBusyError, IsoTpLengthError
 from sim.can.frame import CanFrame
 from sim.can.isotp import (
@@ -25,9 +26,7 @@ TESTER_ID, ECU_ID, FUNCTIONAL_ID = 0x7E0, 0x7E8, 0x7DF
 class Conversation:
     """A tester and an ECU on a bus, with everything that they said and heard."""
 
-    def __init__(
-        self, tester: IsoTpOptions | None = None, ecu: IsoTpOptions | None = None
-    ) -> None:
+    def __init__(self, tester: IsoTpOptions | None = None, ecu: IsoTpOptions | None = None) -> None:
         self.env = simpy.Environment()
         self.bus = CanBus(self.env)
         self.frames: list[tuple[float, CanFrame]] = []
@@ -73,7 +72,7 @@ class Conversation:
     [(0, 0), (0x7F, 0.127), (0xF1, 0.0001), (0xF9, 0.0009), (0x80, 0.127), (0xFA, 0.127)],
 )
 def test_separation_time_byte(raw: int, seconds: float) -> None:
-    """STmin counts milliseconds, then hundreds of microseconds; reserved values mean the longest."""
+    """STmin counts milliseconds, then 100 us each; reserved values mean the longest."""
     assert st_min_s(raw) == pytest.approx(seconds)
 
 
@@ -143,7 +142,7 @@ def test_separation_time_is_kept() -> None:
     talk.env.run()
     consecutive = [(t, f) for t, f in talk.frames if f.data[0] >> 4 == 2]
     assert len(consecutive) == 4
-    for (before_s, _), (after_s, frame) in zip(consecutive, consecutive[1:], strict=False):
+    for (before_s, _), (after_s, frame) in pairwise(consecutive):
         assert after_s - talk.bus.frame_time_s(frame) - before_s == pytest.approx(0.020)
 
 
@@ -193,6 +192,35 @@ def test_wait_frames_hold_the_sender() -> None:
     assert talk.ended == [Outcome.WAIT_OVERRUN]
 
 
+def test_each_consecutive_frame_starts_the_limit_anew() -> None:
+    """A slow sender whose frames come within N_Cr of each other is heard to the end."""
+    talk = Conversation()
+    talk.deaf_tester()
+    talk.put("10 14 01 02 03 04 05 06")
+    for number in (1, 2):
+        talk.env.run(until=talk.env.now + 0.8)
+        talk.put(f"2{number} 00 00 00 00 00 00 00")
+    assert len(talk.heard) == 1
+
+
+def test_flow_control_out_of_turn_is_ignored() -> None:
+    """Flow control amid a block neither hurries nor doubles consecutive frames."""
+    talk = Conversation()
+    talk.deaf_tester()
+    talk.put("30 00 00")
+    talk.ecu.send(bytes(20), talk.ended.append)
+    talk.put("30 00 00")  # wins the bus: passes before the first frame
+    assert len(talk.from_ecu()) == 1
+    talk.put("30 00 14")
+    talk.put("30 00 00")
+    talk.put("32 00 00")
+    talk.env.run(until=1.0)
+    assert [frame[:2] for frame in talk.from_ecu()] == ["10", "21", "22"]
+    assert talk.ended == [Outcome.OK]
+    first_s, second_s = (t_s for t_s, frame in talk.frames if frame.data[0] >> 4 == 2)
+    assert second_s - first_s > 0.020
+
+
 def test_overflow_ends_the_transmission() -> None:
     """A receiver whose buffer is too small says so, and the sender stops."""
     talk = Conversation(ecu=IsoTpOptions(receive_bytes=100))
@@ -216,6 +244,7 @@ def test_invalid_flow_status_ends_the_transmission() -> None:
     talk = Conversation()
     talk.deaf_tester()
     talk.ecu.send(bytes(20), talk.ended.append)
+    talk.env.run(until=0.01)
     talk.put("33 00 00")
     assert talk.ended == [Outcome.INVALID_FLOW_STATUS]
 
@@ -323,6 +352,21 @@ def test_given_up_message_stops() -> None:
     assert talk.heard == [(b"\x3e\x00", False)]
 
 
+def test_full_queue_ends_the_transmission() -> None:
+    """A message whose frames the controller does not take ends as not sent, and blocks nothing."""
+    talk = Conversation()
+    for payload in (b"\x3e", bytes(20)):
+        for _ in range(MAX_PENDING_FRAMES):
+            talk.node.send(CanFrame(0x001))
+        talk.tester.send(payload, talk.ended.append)
+        assert talk.ended.pop() is Outcome.NOT_SENT
+        assert not talk.tester.busy
+        talk.env.run()
+    talk.tester.send(bytes(20), talk.ended.append)
+    talk.env.run()
+    assert talk.ended == [Outcome.OK]
+
+
 @pytest.mark.parametrize("length", [0, 4096])
 def test_impossible_lengths_are_refused(length: int) -> None:
     """An empty message and one above 4095 bytes are refused with the length."""
@@ -359,7 +403,7 @@ random_frames = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(random_frames, st.integers(0, 2))
 def test_random_frames_never_crash(plan: list[tuple[int, bytes, bool]], block_size: int) -> None:
-    """Any frames in any order, amid a transmission of its own, neither crash nor jam an endpoint."""
+    """Any frames in any order, amid an own transmission, neither crash nor jam an endpoint."""
     talk = Conversation(ecu=IsoTpOptions(block_size=block_size))
     talk.deaf_tester()
     talk.ecu.send(bytes(40), talk.ended.append)

@@ -121,7 +121,7 @@ def bench() -> Bench:
     return Bench()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_bench() -> Callable[[int], Bench]:
     """Make benches from seeds."""
     return Bench

@@ -38,8 +38,8 @@ def test_chain_ends_with_the_last_supported(supported: set[int]) -> None:
         assert exists == any(number > base for number in supported)
 
 
-def test_published_example() -> None:
-    """The example of SAE J1979 table: 01, 03-08, 0B-11 … read as BE 1F …."""
+def test_worked_by_hand() -> None:
+    """PID 01 is the highest bit of the first byte."""
     assert supported_bitmap({1, 3, 4, 5, 6, 7, 0x0C, 0x0D}, 0) == bytes.fromhex("be180000")
 
 

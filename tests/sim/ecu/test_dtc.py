@@ -212,7 +212,7 @@ def test_clear_forgets_all_but_the_permanent(garage: Garage) -> None:
 
 
 def test_clear_does_not_repair(garage: Garage) -> None:
-    """A fault that is still there after a clear comes back as pending, and keeps its permanent code."""
+    """A fault that is still there after a clear comes back, and keeps its permanent code."""
     garage.store.inject(CATALYST, confirmed=True)
     garage.cycle()
     garage.store.clear()
@@ -251,6 +251,16 @@ def test_distance_with_the_lamp_on(garage: Garage) -> None:
     garage.run(10, engine_on=True)
     assert garage.store.distance_with_mil_m(garage.state) == 200.0
     assert garage.store.history.mil_run_s == pytest.approx(10, abs=1)
+
+
+def test_confirmed_with_the_engine_off_heals_in_three_cycles(garage: Garage) -> None:
+    """A code that was set while the car stood heals as fast as one set on the road."""
+    garage.store.inject(CATALYST, confirmed=True)
+    garage.store.heal(CATALYST)
+    for _ in range(GOOD_CYCLES_TO_MIL_OFF):
+        assert garage.store.mil_on
+        garage.cycle()
+    assert not garage.store.mil_on
 
 
 def test_wrong_code_is_refused(garage: Garage) -> None:

@@ -9,7 +9,7 @@ from sim.ecu.identity import EcuIdentity, information_items
 
 
 def test_lengths_are_those_of_the_standard() -> None:
-    """VIN 17, calibration 16, verification 4, performance 40 and name 20 bytes, count before them."""
+    """VIN 17, calibration 16, verification 4, performance 40, name 20 bytes, count before."""
     items = information_items(
         EcuIdentity("ECM", "EngineControl", "ABC-1"), DtcStore(), "WF0DXXGAKDDK12345"
     )

@@ -45,7 +45,7 @@ def test_all_expected_pids_are_there() -> None:
 
 @given(states)
 def test_any_state_gives_whole_answers(state: VehicleState) -> None:
-    """Even an impossible state is encoded, limited to the range, in the promised number of bytes."""
+    """Even an impossible state is encoded, limited to the range, in the promised length."""
     for spec in PIDS.values():
         assert len(spec.encode(state)) == spec.n_bytes
 
@@ -89,6 +89,20 @@ def test_decoded_value_is_within_half_a_step_of_the_truth(state: VehicleState) -
 def test_known_bytes(make_state: Any, pid: int, field: str, value: float, data: str) -> None:
     """Values from the datasheet and the standard give their bytes."""
     assert PIDS[pid].encode(make_state(**{field: value})) == bytes.fromhex(data)
+
+
+def test_each_parameter_shows_its_own_quantity(make_state: Any) -> None:
+    """Every parameter that copies the vehicle state shows the right field, sign and unit."""
+    expected = {
+        0x04: 44.2, 0x05: 90.4, 0x06: 1.2, 0x07: -2.7, 0x0B: 83.4, 0x0C: 2487.3, 0x0D: 108.0,
+        0x0E: 22.3, 0x0F: 31.7, 0x10: 21.37, 0x11: 24.3, 0x1F: 312.6, 0x23: 6043.0, 0x2C: 0.0,
+        0x2F: 71.0, 0x33: 101.3, 0x42: 14.123, 0x43: 51.7, 0x44: 1.0, 0x45: 12.3, 0x46: 20.0,
+        0x47: 24.3, 0x49: 21.0, 0x4A: 10.5, 0x4C: 100 * 12.3 / 72, 0x52: 5.0, 0x59: 6144.3,
+        0x5C: 93.1, 0x5E: 6.13, 0x61: 21.0, 0x62: 100 * 118 / 366, 0x63: 366.0, 0x70: 83.4,
+        0xA4: 6.0,
+    }  # fmt: skip
+    state = make_state()
+    assert {pid: PIDS[pid].truth(state) for pid in expected} == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,49 @@ def test_command_sent_too_early_loses_its_first_character(bench):
     assert bench.heard == b"STOPPED\r\r>?\r\r>"
 
 
+@pytest.mark.parametrize("sent", ["010C\r010D\r", "010C\rx"])
+def test_request_sent_right_behind_another_interrupts_it(bench, sent):
+    """A client that does not wait for the prompt gets STOPPED, even within one chunk."""
+    bench.type(sent, within_s=0.0)
+    bench.wait(0.3)
+    assert bench.heard.startswith(b"STOPPED\r\r>")
+
+
+def test_line_feed_behind_a_request_is_forgiven(bench):
+    """CR LF ends a request as CR does."""
+    assert bench.type("010C1\r\n") == "41 0C 1A F8 \r\r>"
+
+
+def test_low_voltage_resets_the_chip(bench):
+    """A dip of the supply prints LV RESET and forgets the settings."""
+    bench.setup("ATH1")
+    bench.writes.clear()
+    bench.adapter.low_voltage_reset()
+    bench.wait(1.0)
+    assert bench.heard == b"\r\rLV RESET\r\r>"
+    assert not bench.adapter.settings.headers
+
+
+def test_baud_rate_parameter_takes_effect_at_power_on(bench):
+    """PP 0C gives the rate after a reset by power."""
+    bench.setup("AT PP 0C SV 23", "AT PP 0C ON")
+    assert bench.line.baud == 38400
+    bench.adapter.power_cycle()
+    bench.wait(1.0)
+    assert bench.line.baud == 114286
+
+
+def test_power_off_twice_is_one_power_off(bench):
+    """Power calls that change nothing are ignored, and an unplugged adapter cannot dip."""
+    bench.adapter.power_on()
+    bench.adapter.power_off()
+    bench.adapter.power_off()
+    bench.adapter.low_voltage_reset()
+    bench.wait(2.0)
+    assert bench.adapter.state is State.OFF
+    assert bench.events.count(("power", "off")) == 1
+
+
 def test_warm_start_keeps_the_baud_rate(bench):
     """AT WS resets the settings only; AT Z restores the baud rate too."""
     bench.type("ATBRD23\r", within_s=0.1)

@@ -116,3 +116,17 @@ def test_parameter_summary_has_twelve_lines_of_four(bench):
     assert len(lines) == 12 + 2
     bench.setup("ATD")
     assert bench.adapter.settings.headers  # type D: in force after defaults are restored
+
+
+def test_wrong_parameters_are_refused(bench):
+    """There is no parameter above 2F."""
+    for command in ("AT PP 30 ON", "AT PP 30 OFF", "AT PP 30 SV 00", "AT CV 12AB", "AT BRD 07"):
+        assert bench.ask(command) == "?\r\r>"
+
+
+def test_all_parameters_switch_at_once(bench):
+    """AT PP FF ON and OFF reach every parameter."""
+    bench.setup("AT PP FF ON")
+    assert " F" not in bench.ask("ATPPS")
+    bench.setup("AT PP FF OFF")
+    assert " N" not in bench.ask("ATPPS")

@@ -1,0 +1,165 @@
+"""A map in local metres: the way that was truly driven, and the positions that were stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.svg.decimate import Floats
+from reports.svg.element import Markup, element, number
+from reports.svg.scale import nice_step
+from reports.svg.strip import path_of
+from reports.text import short
+
+_WIDTH = 640.0
+_MIN_HEIGHT, _MAX_HEIGHT = 260.0, 460.0
+_MARGIN = 26.0
+_DOT_SPACING = 2.2
+_LINE_SPACING = 1.0
+_SMALLEST_SPAN_M = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTrack:
+    """A track in metres east and north of one point, in order of time."""
+
+    east_m: Floats
+    north_m: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Metres to pixels, the same in both directions, north up."""
+
+    west_m: float
+    north_m: float
+    pixels_per_m: float
+    width: float
+    height: float
+    offset_x: float
+    offset_y: float
+
+    def __call__(self, track: LocalTrack) -> tuple[Floats, Floats]:
+        return (
+            self.offset_x + (track.east_m - self.west_m) * self.pixels_per_m,
+            self.offset_y + (self.north_m - track.north_m) * self.pixels_per_m,
+        )
+
+
+def draw_map(truth: LocalTrack, stored: LocalTrack, worst: int | None = None) -> Markup:
+    """Return the map as SVG; `worst` is the index of the stored position to ring."""
+    frame = _frame_of(truth if len(truth.east_m) else stored)
+    line_x, line_y = _thin(*frame(truth), _LINE_SPACING)
+    dot_x, dot_y = frame(stored)
+    parts = [_grid(frame)]
+    if len(line_x):
+        parts.append(element("path", class_="line truth", d=path_of([(line_x, line_y)])))
+    parts.append(_dots(dot_x, dot_y))
+    if len(line_x):
+        ends = ((line_x[0], line_y[0], "start", 1), (line_x[-1], line_y[-1], "end", -1))
+        parts += [_end(*end) for end in ends]
+    if worst is not None:
+        parts.append(
+            element(
+                "circle",
+                element("title", "largest position error"),
+                class_="worst",
+                cx=float(dot_x[worst]),
+                cy=float(dot_y[worst]),
+                r=7.0,
+            )
+        )
+    parts.append(_scale_bar(frame))
+    return element(
+        "svg",
+        *parts,
+        class_="map",
+        viewBox=f"0 0 {number(frame.width)} {number(frame.height)}",
+        role="img",
+        aria_label="map of the drive, north up",
+    )
+
+
+def _frame_of(track: LocalTrack) -> _Frame:
+    west, east = float(track.east_m.min()), float(track.east_m.max())
+    south, north = float(track.north_m.min()), float(track.north_m.max())
+    wide = max(east - west, _SMALLEST_SPAN_M)
+    tall = max(north - south, _SMALLEST_SPAN_M)
+    inner = _WIDTH - 2 * _MARGIN
+    height = min(_MAX_HEIGHT, max(_MIN_HEIGHT, inner * tall / wide + 2 * _MARGIN))
+    pixels_per_m = min(inner / wide, (height - 2 * _MARGIN) / tall)
+    return _Frame(
+        west,
+        north,
+        pixels_per_m,
+        _WIDTH,
+        height,
+        (_WIDTH - (east - west) * pixels_per_m) / 2,
+        (height - (north - south) * pixels_per_m) / 2,
+    )
+
+
+def _grid(frame: _Frame) -> Markup:
+    """Lines at each round distance, so that the eye can measure."""
+    step = nice_step(frame.width / frame.pixels_per_m, 7) * frame.pixels_per_m
+    lines = [
+        element("line", x1=x, x2=x, y1=0.0, y2=frame.height)
+        for x in np.arange(frame.offset_x % step, frame.width, step).tolist()
+    ]
+    lines += [
+        element("line", x1=0.0, x2=frame.width, y1=y, y2=y)
+        for y in np.arange(frame.offset_y % step, frame.height, step).tolist()
+    ]
+    return element("g", *lines, class_="grid")
+
+
+def _dots(xs: Floats, ys: Floats) -> Markup:
+    """One dot for each cell of `_DOT_SPACING` pixels that holds a position."""
+    if not len(xs):
+        return element("g")
+    cells = np.stack((xs // _DOT_SPACING, ys // _DOT_SPACING), axis=1)
+    first = np.sort(np.unique(cells, axis=0, return_index=True)[1])
+    dots = "".join(f"M{number(xs[i])},{number(ys[i])}h0" for i in first.tolist())
+    return element("path", class_="dots", d=dots)
+
+
+def _thin(xs: Floats, ys: Floats, spacing: float) -> tuple[Floats, Floats]:
+    """Leave out points that lie less than `spacing` along the way from the last one kept."""
+    if len(xs) < 3:
+        return xs, ys
+    along = np.concatenate(([0.0], np.cumsum(np.hypot(np.diff(xs), np.diff(ys)))))
+    kept = np.flatnonzero(np.diff(along // spacing, prepend=-1.0))
+    kept = np.unique(np.append(kept, len(xs) - 1))
+    return xs[kept], ys[kept]
+
+
+def _end(x: float, y: float, name: str, side: int) -> Markup:
+    return element(
+        "g",
+        element("circle", cx=float(x), cy=float(y), r=4.5),
+        element(
+            "text",
+            name,
+            x=float(x) + side * 9,
+            y=float(y) + 4,
+            text_anchor="start" if side > 0 else "end",
+        ),
+        class_=f"end end-{name}",
+    )
+
+
+def _scale_bar(frame: _Frame) -> Markup:
+    metres = nice_step(frame.width / frame.pixels_per_m, 7)
+    length = metres * frame.pixels_per_m
+    left, base = 14.0, frame.height - 12
+    text = f"{short(metres / 1000)} km" if metres >= 1000 else f"{short(metres)} m"
+    return element(
+        "g",
+        element(
+            "path",
+            d=f"M{number(left)},{number(base - 4)}v4h{number(length)}v-4",
+        ),
+        element("text", f"{text}, north up", x=left + length + 8, y=base),
+        class_="scale-bar",
+    )

@@ -1,0 +1,85 @@
+"""Fixtures: the real embedded PostgreSQL (one server a session, one database a test), a link."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import pytest
+import structlog
+
+from server.config_section import Section, Where
+from server.links.base import Link, LinkLost
+from server.links.registry import BUILT_IN
+from server.readings import Reading
+from server.store.embedded import EmbeddedPostgres
+
+RPM = 12
+
+
+class FakeLink(Link):
+    """Reads a counter: RPM = 1, 2, 3, … every `period_s`; goes away after `lives` readings."""
+
+    kind: ClassVar[str] = "fake"
+
+    @classmethod
+    def parse(cls, name: str, table: Mapping[str, Any], where: Where) -> dict[str, Any]:
+        """Take `period_s`, `lives` and `vin`."""
+        section = Section(table, where)
+        options = {
+            "period_s": section.number("period_s", 0.005, minimum=0.0001, maximum=10),
+            "lives": section.integer("lives", 1_000_000, minimum=0, maximum=1_000_000),
+            "vin": section.text("vin", None),
+        }
+        section.done()
+        return options
+
+    async def run(self) -> None:
+        """Read until the lives are used up."""
+        self.stale_s = {RPM: 5.0}
+        if self.options["vin"]:
+            self.report.vehicle(self.options["vin"])
+        for value in range(1, self.options["lives"] + 1):
+            now_ns = self.clock.now_ns()
+            self.sink([Reading(RPM, now_ns, float(value), now_ns)])
+            self.count("polls")
+            await asyncio.sleep(self.options["period_s"])
+        raise LinkLost("unplugged")
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def fake_kind(monkeypatch: pytest.MonkeyPatch) -> type[FakeLink]:
+    """Make the kind "fake" known."""
+    monkeypatch.setitem(BUILT_IN, "fake", f"{FakeLink.__module__}:FakeLink")
+    return FakeLink
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A server that is gone after the tests."""
+    with EmbeddedPostgres(durable=False) as server:
+        server.start()
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """An empty database."""
+    name = f"test_{next(_numbers)}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs() -> Iterator[None]:
+    """Keep structlog's configuration of one test from the next."""
+    structlog.configure(
+        processors=[structlog.testing.LogCapture()], cache_logger_on_first_use=False
+    )
+    yield
+    structlog.reset_defaults()
