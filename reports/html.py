@@ -13,9 +13,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from reports import plots, sections
-from reports.judged_run import JudgedRun
+from reports.judged_run import JudgedRun, judge_run
 from reports.sections import SIGNS
 from reports.svg.element import Markup, element, join
+from rig.limits import overall
 from rig.record.errors import RecordError
 
 
@@ -38,7 +39,7 @@ def render_html(runs: Sequence[JudgedRun], title: str = "") -> str:
         )
         body.append(summary)
     body += [_article(anchor, run, alone=len(runs) == 1) for anchor, run in anchored]
-    sign = SIGNS[max((run.outcome for run in runs), key=_worst)]
+    sign = SIGNS[overall([verdict for run in runs for verdict in run.verdicts])]
     return "<!doctype html>\n" + element(
         "html",
         element(
@@ -52,6 +53,18 @@ def render_html(runs: Sequence[JudgedRun], title: str = "") -> str:
         element("body", element("main", *body), element("script", _asset("cursor.js"))),
         lang="en",
     )
+
+
+def write_report(folders: Sequence[Path], path: Path) -> Path:
+    """Judge the runs in `folders`, write their page to `path`, and return it.
+
+    This is the entry point `telerig.reporters`, by which the rig finds its reporter.
+
+    Raises:
+        RecordError: a record is damaged, or the file cannot be written.
+    """
+    write_html(path, [judge_run(folder) for folder in folders])
+    return path
 
 
 def write_html(path: Path, runs: Sequence[JudgedRun], title: str = "") -> None:
@@ -156,7 +169,7 @@ def _position(run: JudgedRun, picture: Markup, histogram: Markup) -> Markup:
 
 
 def _section(title: str, *parts: Markup) -> Markup:
-    return element("section", element("h3" if title == "" else "h2", title), *parts)
+    return element("section", element("h2", title), *parts)
 
 
 def _folded(title: str, content: Markup) -> Markup:
@@ -174,10 +187,6 @@ def _unit(text: str) -> Markup:
 def _anchor(index: int, run: JudgedRun) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", run.manifest.scenario.lower()).strip("-")
     return f"run-{index}-{slug}"
-
-
-def _worst(outcome: object) -> int:
-    return list(SIGNS).index(outcome)  # type: ignore[arg-type]
 
 
 def _asset(name: str) -> Markup:

@@ -35,6 +35,8 @@ _PERCENTILES = ("p50", "p95", "p99", "max")
 _LATENCY_BUCKETS = 160
 _FEWEST_IN_BUCKET = 4
 _CEILING_FACTOR = 1.5
+_FEWEST_STEPS = 20.0
+_HALF_WIDTH, _THIRD_WIDTH = 520.0, 415.0
 
 
 def span_of(run: JudgedRun) -> TimeSpan:
@@ -78,14 +80,15 @@ def drive_strips(run: JudgedRun) -> list[Markup]:
             lines.append(Line("truth", "truth", *truth))
         lines.append(Line("stored", "stored", times_s, values))
         bands = [band for band, of in _faults(run) if of in ("", link)]
-        strip = Strip(lines, bands)
+        strip = Strip(lines, bands, smallest_range=_FEWEST_STEPS * _resolution(run, signal))
         picture = draw_strip(
             strip,
             span_of(run),
             axis=index == len(chosen) - 1,
             label=f"{signal} over time, truth and stored",
         )
-        figures.append(_figure(signal, _unit(run, signal), lines, picture))
+        note = _fidelity_note(run, link, signal, len(values))
+        figures.append(_figure(signal, _unit(run, signal), lines, picture, note, legend=index == 0))
     return figures
 
 
@@ -123,7 +126,7 @@ def age_figure(run: JudgedRun, link: str) -> Markup | None:
     looks, where = np.unique(looks_ns, return_inverse=True)
     oldest = np.zeros(len(looks))
     np.maximum.at(oldest, where, ages_s)
-    lines = [Line("oldest", "p95", run.seconds(looks), oldest)]
+    lines = [Line("oldest", "stored", run.seconds(looks), oldest)]
     bands = [band for band, of in _faults(run) if of in ("", link)]
     strip = Strip(lines, bands, _marks(run, f"{link}.age.", "s"), height=64.0, from_zero=True)
     picture = draw_strip(strip, span_of(run), axis=True, label=f"age of {link} values over time")
@@ -141,7 +144,11 @@ def latency_histogram(run: JudgedRun, link: str) -> Markup | None:
     if not len(delays_ms):
         return None
     return draw_histogram(
-        delays_ms, latency_marks(run, link), "ms", f"distribution of the latency of {link}"
+        delays_ms,
+        latency_marks(run, link),
+        "ms",
+        f"distribution of the latency of {link}",
+        width=_HALF_WIDTH,
     )
 
 
@@ -160,7 +167,8 @@ def position_figures(run: JudgedRun) -> tuple[Markup, Markup] | None:
     errors_m = track.errors_m
     picture = draw_map(truth, stored, int(errors_m.argmax()))
     marks = _marks(run, "gps.position_error.", "m")
-    return picture, draw_histogram(errors_m, marks, "m", "distribution of the position error")
+    label = "distribution of the position error"
+    return picture, draw_histogram(errors_m, marks, "m", label, width=_THIRD_WIDTH)
 
 
 def percentile_row(run: JudgedRun, prefix: str) -> list[str]:
@@ -210,17 +218,33 @@ def _unit(run: JudgedRun, signal: str) -> str:
     return next((s.unit for s in run.measures.signals.values() if s.name == signal), "")
 
 
-def _figure(name: str, unit: str, lines: list[Line], picture: Markup) -> Markup:
-    legend = [
+def _fidelity_note(run: JudgedRun, link: str, signal: str, stored: int) -> str:
+    """Say how many values were stored and how far the worst one is off."""
+    rows = run.measures.fidelity_by_signal(link) if link in run.measures.links else []
+    worst = next((row.max_steps for row in rows if row.signal == signal), None)
+    off = "" if worst is None else f", worst off by {short(round(worst, 6), 3)} steps"
+    return f"{stored:,} stored{off}"
+
+
+def _resolution(run: JudgedRun, signal: str) -> float:
+    return next((s.resolution for s in run.measures.signals.values() if s.name == signal), 0.0)
+
+
+def _figure(
+    name: str, unit: str, lines: list[Line], picture: Markup, note: str = "", *, legend: bool = True
+) -> Markup:
+    keys = [
         element("span", element("i", class_=f"key {line.look}"), line.label, class_="legend")
         for line in lines
+        if legend
     ]
     head = element(
         "figcaption",
         element("b", name),
         element("span", unit, class_="unit"),
         element("span", class_="readout"),
-        element("span", join(*legend), class_="legends"),
+        element("span", join(*keys), class_="legends"),
+        element("span", note, class_="unit note-right") if note else Markup(""),
     )
     return element("figure", head, picture)
 

@@ -82,6 +82,7 @@ def facts(run: JudgedRun) -> Markup:
         ("simulated : wall", NOTHING if ratio is None else f"{short(ratio.value, 3)} : 1", None),
         ("trace", manifest.trace_sha256[:_SHORT_HASH] or "unfinished", manifest.trace_sha256),
     ]
+    tiles.insert(-1, ("readings stored", f"{len(run.record.stored):,}", None))
     tiles += [(name, str(value), None) for name, value in manifest.matrix.items()]
     return element(
         "dl",
@@ -122,8 +123,8 @@ def _limit_row(verdict: Verdict) -> Markup:
         element("td", verdict.limit.window or "whole run"),
         element("td", short(verdict.value), class_="n"),
         element("td", verdict.unit),
-        element("td", verdict.bound, class_="bound"),
-        element("td", margin_text(verdict), _margin_bar(verdict), class_="n"),
+        element("td", bound_text(verdict), class_="bound"),
+        element("td", _margin_bar(verdict), _padded(margin_text(verdict)), class_="n"),
         element("td", word, note),
         class_=outcome.value.lower(),
     )
@@ -137,6 +138,18 @@ def margin_text(verdict: Verdict) -> str:
     if verdict.margin_pct is None:
         return f"{sign}{short(verdict.margin, 3)}"
     return f"{sign}{short(round(verdict.margin_pct, 1), 3)} %"
+
+
+def bound_text(verdict: Verdict) -> str:
+    """Return the bound without its unit, which has a column of its own."""
+    limit = verdict.limit
+    pairs = (("=", limit.equals), ("≥", limit.min), ("≤", limit.max))
+    return " and ".join(f"{sign} {short(bound)}" for sign, bound in pairs if bound is not None)
+
+
+def _padded(text: str) -> Markup:
+    """Give the text the width of its column, so that the bars beside it begin together."""
+    return element("span", text, class_="margin")
 
 
 def _margin_bar(verdict: Verdict) -> Markup:
@@ -304,7 +317,7 @@ def summary_table(runs: Sequence[tuple[str, JudgedRun]]) -> Markup:
                 class_=outcome.value.lower(),
             )
         )
-    return _table(heads, rows, class_="limits", numeric=(1, 3, 4, 5))
+    return _table(heads, rows, class_="runs", numeric=(1, 3, 4, 5))
 
 
 def _closest(run: JudgedRun) -> Markup:

@@ -18,6 +18,7 @@ WGS84_ECCENTRICITY_SQUARED = 6.69437999014e-3
 
 RECORDED_SPACING_M = 5.0
 RECORDED_STEP_M = 2.0  # closer positions of a recording are noise of a standing car
+RECORDED_GAP_M = 20_000.0  # a longer jump is null island, or another drive
 RECORDED_HEIGHT_WINDOW_M = 120.0  # GNSS heights wander by metres; roads do not
 
 
@@ -119,7 +120,8 @@ class Route:
         """Return an open route along recorded (latitude deg, longitude deg, altitude m).
 
         Positions closer than 2 m to the last one are left out, heights are averaged over 120 m:
-        without that a standing car would turn on the spot and drive over walls.
+        without that a standing car would turn on the spot and drive over walls. RouteError names
+        the first position that is no place, or is over 20 km from the one before.
         """
         if not positions:
             raise RouteError(f"{name}: expected at least 2 different points, got 0")
@@ -140,7 +142,16 @@ class Route:
             )
             for lat_deg, lon_deg, alt_m in positions
         ]
-        points = _smooth_heights(_distinct(local, RECORDED_STEP_M), RECORDED_HEIGHT_WINDOW_M)
+        for number, (before, after) in enumerate(pairwise(local), 2):
+            if math.dist(before, after) > RECORDED_GAP_M:
+                raise RouteError(
+                    f"{name}: expected steps of at most {RECORDED_GAP_M / 1000.0:g} km, "
+                    f"got {math.dist(before, after) / 1000.0:.0f} km before position {number} "
+                    f"{positions[number - 1]}: leave out positions without a fix"
+                )
+        points = _distinct(local, RECORDED_STEP_M)
+        for _ in range(2):  # twice an average is a triangle, which leaves no kinks
+            points = _smooth_heights(points, RECORDED_HEIGHT_WINDOW_M)
         return cls.through(points, origin, spacing_m=RECORDED_SPACING_M, name=name)
 
     @property

@@ -18,6 +18,8 @@ _MARGIN = 26.0
 _DOT_SPACING = 2.2
 _LINE_SPACING = 1.0
 _SMALLEST_SPAN_M = 20.0
+_NAME_ROOM = 34.0
+_FOOT = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,7 @@ def draw_map(truth: LocalTrack, stored: LocalTrack, worst: int | None = None) ->
         parts.append(element("path", class_="line truth", d=path_of([(line_x, line_y)])))
     parts.append(_dots(dot_x, dot_y))
     if len(line_x):
-        ends = ((line_x[0], line_y[0], "start", 1), (line_x[-1], line_y[-1], "end", -1))
-        parts += [_end(*end) for end in ends]
+        parts += _ends(line_x, line_y)
     if worst is not None:
         parts.append(
             element(
@@ -75,7 +76,7 @@ def draw_map(truth: LocalTrack, stored: LocalTrack, worst: int | None = None) ->
         "svg",
         *parts,
         class_="map",
-        viewBox=f"0 0 {number(frame.width)} {number(frame.height)}",
+        viewBox=f"0 0 {number(frame.width)} {number(frame.height + _FOOT)}",
         role="img",
         aria_label="map of the drive, north up",
     )
@@ -134,15 +135,28 @@ def _thin(xs: Floats, ys: Floats, spacing: float) -> tuple[Floats, Floats]:
     return xs[kept], ys[kept]
 
 
-def _end(x: float, y: float, name: str, side: int) -> Markup:
+def _ends(xs: Floats, ys: Floats) -> list[Markup]:
+    """Mark start and end; where they lie together, their names stand one above the other."""
+    start, end = (float(xs[0]), float(ys[0])), (float(xs[-1]), float(ys[-1]))
+    close = abs(start[0] - end[0]) < _NAME_ROOM and abs(start[1] - end[1]) < _NAME_ROOM
+    lower = -6.0 if not close else (-6.0 if start[1] <= end[1] else 14.0)
+    return [
+        _end("end", *end, -6.0 if not close else 8.0 - lower),
+        _end("start", *start, lower),
+    ]
+
+
+def _end(name: str, x: float, y: float, lower: float) -> Markup:
+    """Mark a place, its name towards the middle of the map."""
+    side = -1 if x > _WIDTH / 2 else 1
     return element(
         "g",
-        element("circle", cx=float(x), cy=float(y), r=4.5),
+        element("circle", cx=x, cy=y, r=4.5),
         element(
             "text",
             name,
-            x=float(x) + side * 9,
-            y=float(y) + 4,
+            x=x + side * 10,
+            y=y + lower,
             text_anchor="start" if side > 0 else "end",
         ),
         class_=f"end end-{name}",
@@ -152,7 +166,7 @@ def _end(x: float, y: float, name: str, side: int) -> Markup:
 def _scale_bar(frame: _Frame) -> Markup:
     metres = nice_step(frame.width / frame.pixels_per_m, 7)
     length = metres * frame.pixels_per_m
-    left, base = 14.0, frame.height - 12
+    left, base = 1.0, frame.height + _FOOT - 8
     text = f"{short(metres / 1000)} km" if metres >= 1000 else f"{short(metres)} m"
     return element(
         "g",

@@ -22,6 +22,7 @@ _TOP = 7.0
 _BOTTOM = 7.0
 _AXIS_HEIGHT = 20.0
 _LABEL_ROOM = 12.0
+_MARK_HEADROOM = 1.15  # room for the name of a limit above its line
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Strip:
         height: of the plot in pixels.
         from_zero: the range begins at 0.
         ceiling: values above it are drawn at it; None draws all.
+        smallest_range: from edge to edge, so that noise of a step or two looks small.
     """
 
     lines: Sequence[Line]
@@ -83,17 +85,26 @@ class Strip:
     height: float = 92.0
     from_zero: bool = False
     ceiling: float | None = None
+    smallest_range: float = 0.0
 
     @property
     def value_range(self) -> tuple[float, float]:
         """The values from the lower to the upper edge."""
         values = [line.values[np.isfinite(line.values)] for line in self.lines]
-        known = np.concatenate([*values, np.array([mark.value for mark in self.marks])])
+        marks = np.array([mark.value * _MARK_HEADROOM for mark in self.marks])
+        known = np.concatenate([*values, marks])
         if not len(known):
             return 0.0, 1.0
         low = min(0.0, float(known.min())) if self.from_zero else float(known.min())
         high = float(known.max())
-        return round_range(low, high if self.ceiling is None else min(high, self.ceiling), 3)
+        if self.ceiling is not None:
+            high = min(high, self.ceiling)
+        lacking = self.smallest_range - (high - low)
+        if lacking > 0:
+            # Values that are never negative get no room below zero.
+            below = lacking / 2 if low < 0 else min(lacking / 2, low)
+            low, high = low - below, high + lacking - below
+        return round_range(low, high, 3)
 
 
 def draw_strip(strip: Strip, span: TimeSpan, *, axis: bool = False, label: str = "") -> Markup:

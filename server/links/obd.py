@@ -77,7 +77,8 @@ class ObdOptions:
         adapter: how to reach the adapter.
         plan: what to ask.
         stale_s: a signal is stale after so many seconds, or after three periods if that is longer.
-        silence_s: without any reading for so long the link is lost (ignition off, protocol gone).
+        silence_s: without any reading for so long, or three periods of the fastest signal, the link
+            is lost (ignition off, protocol gone).
     """
 
     adapter: AdapterOptions
@@ -123,6 +124,7 @@ class ObdLink(Link):
         self._silent: list[str] = []  # planned, and never answered
         self._reported: str | None = None
         self._last_miss = ""
+        self._silence_s = options.silence_s
         self._reading_s = 0.0  # monotonic instant of the last reading
         self._schedule = Schedule((), 0.0)
         self._barometer: tuple[float, float] | None = None  # kPa, monotonic seconds
@@ -190,6 +192,8 @@ class ObdLink(Link):
         self.stale_s = self._due_signals(plan)
         now_s = self.clock.monotonic_s()
         self._reading_s = now_s
+        fastest_s = min(1.0 / e.rate_hz if e.rate_hz else 0.0 for e in plan)
+        self._silence_s = max(self.options.silence_s, 3 * fastest_s)
         self._schedule = Schedule([Slot(e.signal.name, e.rate_hz, e.weight) for e in plan], now_s)
 
     def _step(self) -> None:
@@ -199,10 +203,10 @@ class ObdLink(Link):
             LinkLost: no reading for `silence_s`, or what `ObdAdapter.ask` raises.
         """
         now_s = self.clock.monotonic_s()
-        if now_s - self._reading_s > self.options.silence_s:
+        if now_s - self._reading_s > self._silence_s:
             raise LinkLost(
-                f"expected a reading each {self.options.silence_s:g} s, found none:"
-                f" {self._last_miss or 'no PID is due that often'} (ignition off?)"
+                f"expected a reading each {self._silence_s:g} s, found none:"
+                f" {self._last_miss or 'values out of range'} (ignition off?)"
             )
         slot, wait_s = self._schedule.next(now_s)
         if slot is None:

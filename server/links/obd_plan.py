@@ -3,10 +3,11 @@
 Covers: fixed rates on a grid (no drift), shares under overload, "as fast as possible" round robin
 with weights, demotion of PIDs that don't answer.
 
-When several rated PIDs are due, start-time fair queueing decides (Goyal, Vin, Cheng 1996): each carries
-a tag that grows by its period per asking, and the smallest tag goes first. So an adapter that is too slow
-for the plan gives every PID the same fraction of its rate, and starves none. After an outage nothing is
-made up beyond one period: a burst of old questions would only delay the new ones.
+When several rated PIDs are due, start-time fair queueing decides (Goyal, Vin, Cheng 1996): each
+carries a tag that grows by its period per asking, and the smallest tag goes first. So an adapter
+that is too slow
+for the plan gives every PID the same fraction of its rate, and starves none. After an outage
+nothing is made up beyond one period: a burst of old questions would only delay the new ones.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The body of a hot-log row: a batch of readings as columns.
 
-Byte 0 is the version. Version 1: a zstd frame (level 1) of a msgpack array of columns
+Byte 0 is the version. Version 1: a zstd frame (level 1, with checksum) of a msgpack array of columns
 
     [signals, first_time_ns, times, received, values, states]
 
@@ -40,7 +40,7 @@ class _Columns(msgspec.Struct, array_like=True, gc=False):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Columns)
-_compressor = zstandard.ZstdCompressor(level=1)
+_compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
 _decompressor = zstandard.ZstdDecompressor()
 
 
@@ -80,6 +80,10 @@ def decode_body(body: bytes) -> list[Reading]:
     if not body or body[0] != VERSION:
         raise BodyError(f"expected a body of version {VERSION}, got {body[:1].hex() or 'nothing'}")
     try:
+        # The library allocates what the frame claims, whatever `max_output_size` says.
+        claimed_bytes = zstandard.frame_content_size(body[1:])
+        if claimed_bytes > _MAX_PLAIN_BYTES:
+            raise BodyError(f"expected at most {_MAX_PLAIN_BYTES} bytes, got {claimed_bytes}")
         plain = _decompressor.decompress(body[1:], max_output_size=_MAX_PLAIN_BYTES)
         columns = _decoder.decode(plain)
         states = [_STATES[state] for state in columns.states]

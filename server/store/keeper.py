@@ -209,9 +209,16 @@ class Keeper:
             self._run([install / "bin" / "postgres", "--version"])
             return install
         assert self.scratch is not None
-        copy = self.scratch / "install"
-        shutil.copytree(install, copy, ignore=shutil.ignore_patterns("*.a", "include", "doc"))
-        for path in (copy, *copy.rglob("*")):
+        # The binaries look for their libraries beside the package, `../../../<package>.libs`:
+        # the copy keeps that order.
+        package = install.parent
+        copy = self.scratch / "install" / package.name / install.name
+        libraries = package.with_name(f"{package.name}.libs")
+        skip = shutil.ignore_patterns("*.a", "include", "doc")
+        shutil.copytree(install, copy, ignore=skip)
+        if libraries.is_dir():
+            shutil.copytree(libraries, self.scratch / "install" / libraries.name)
+        for path in (self.scratch / "install").rglob("*"):
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
         return copy
 
@@ -364,7 +371,7 @@ def main() -> NoReturn:
     """Start the server, answer, and stay until it is no longer needed."""
     request = json.loads(sys.argv[1])
     os.chdir("/")
-    os.umask(0o077)
+    os.umask(0o022)
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     keeper = Keeper(

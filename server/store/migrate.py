@@ -22,7 +22,7 @@ from server.store.connection import first_line
 log = structlog.get_logger("telerig.store")
 
 LOCK_KEY = 0x7E1E_0001  # any number that no other program uses
-LOCK_TIMEOUT_S = 30
+LOCK_TIMEOUT_S = 8.0  # below the timeout of commands, which would hide the reason
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
@@ -65,11 +65,11 @@ async def migrate(
     """
     known = load_migrations() if migrations is None else migrations
     try:
-        await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
+        await connection.execute(f"SET lock_timeout = {round(LOCK_TIMEOUT_S * 1000)}")
         await connection.execute(f"SELECT pg_advisory_lock({LOCK_KEY})")
     except asyncpg.PostgresError as error:
         raise MigrationError(
-            f"expected the migration lock within {LOCK_TIMEOUT_S} s, got: {first_line(error)}; "
+            f"expected the migration lock within {LOCK_TIMEOUT_S:g} s, got: {first_line(error)}; "
             "is another gateway stuck in its migrations?"
         ) from error
     try:

@@ -81,7 +81,7 @@ def test_environment_wins() -> None:
         ("http = 3", ":1: expected a table [http] for http, found whole number 3"),
         ("[gateway]\ndevice = ''", ":2: expected a string that is not empty"),
         ("[gateway]\ndevice = 'a b'", ":2: expected 1 to 64 letters"),
-        ("[gateway]\nvehicle = 'IOQ'", ":2: expected \"auto\" or a VIN"),
+        ("[gateway]\nvehicle = 'IOQ'", ':2: expected "auto" or a VIN'),
         ("[log]\nlevel = 'inof'", ":2: expected one of debug, info, warning, error (did you mean"),
         ("[database]\nurl = 'mysql://u:secret@h'", "found string 'mysql://u:…@h'"),
         ("[links.x]\nport = 1", ":1: expected a string for links.x.kind, found no such key"),

@@ -12,18 +12,14 @@ from server.live import Hub, LiveClient
 from server.readings import Reading, State
 
 
-def frames(client: LiveClient) -> list[dict[str, Any]]:
+async def frames(client: LiveClient) -> list[dict[str, Any]]:
     """Take everything that waits for a client."""
-
-    async def take() -> list[dict[str, Any]]:
-        found = []
-        while True:
-            try:
-                found.append(json.loads(await asyncio.wait_for(client.next(), 0.01)))
-            except TimeoutError:
-                return found
-
-    return asyncio.run(take())
+    found = []
+    while True:
+        try:
+            found.append(json.loads(await asyncio.wait_for(client.next(), 0.01)))
+        except TimeoutError:
+            return found
 
 
 def status(state: LinkState) -> LinkStatus:
@@ -31,7 +27,7 @@ def status(state: LinkState) -> LinkStatus:
     return LinkStatus("obd", "obd", state, "because", 1, 1, 0, (), {})
 
 
-def test_hello_then_frames_in_order() -> None:
+async def test_hello_then_frames_in_order() -> None:
     """A client gets hello, then what happens, in the documented form."""
     hub = Hub("car-1", 77, SystemClock())
     client = hub.attach()
@@ -40,7 +36,7 @@ def test_hello_then_frames_in_order() -> None:
     hub.link(status(LinkState.UP))
     hub.stale("obd", (12, 13), 40)
     hub.store_failing("disk full")
-    hello, *rest = frames(client)
+    hello, *rest = await frames(client)
     assert hello["type"] == "hello"
     assert (hello["boot"], hello["device"], hello["signals"]["12"]) == (77, "car-1", "RPM")
     assert rest[0] == {
@@ -62,7 +58,7 @@ def test_hello_then_frames_in_order() -> None:
     )
 
 
-def test_a_late_client_learns_what_is_wrong() -> None:
+async def test_a_late_client_learns_what_is_wrong() -> None:
     """Link states, stale signals and a failing store are told to a client that comes later."""
     hub = Hub("car-1", 77, SystemClock())
     hub.link(status(LinkState.CONNECTING))
@@ -71,32 +67,32 @@ def test_a_late_client_learns_what_is_wrong() -> None:
     hub.stale("gps", (1001,), 1)
     hub.stale("gps", (), 2)
     hub.store_failing("away")
-    told = [frame["type"] for frame in frames(hub.attach())]
+    told = [frame["type"] for frame in await frames(hub.attach())]
     assert told == ["hello", "link", "stale", "store"]
     hub.store_failing("")
-    assert [frame["type"] for frame in frames(hub.attach())] == ["hello", "link", "stale"]
+    assert [frame["type"] for frame in await frames(hub.attach())] == ["hello", "link", "stale"]
 
 
-def test_a_slow_client_loses_the_oldest_and_is_told() -> None:
+async def test_a_slow_client_loses_the_oldest_and_is_told() -> None:
     """Beyond its bound a client loses the oldest frames; the count comes first."""
     client = LiveClient(limit=3)
     for number in range(5):
         client.offer(json.dumps({"n": number}))
-    assert frames(client) == [{"type": "dropped", "count": 2}, {"n": 2}, {"n": 3}, {"n": 4}]
+    assert await frames(client) == [{"type": "dropped", "count": 2}, {"n": 2}, {"n": 3}, {"n": 4}]
     for number in range(4):
         client.offer(json.dumps({"n": number}))
-    assert frames(client)[0] == {"type": "dropped", "count": 1}
+    assert (await frames(client))[0] == {"type": "dropped", "count": 1}
     assert client.dropped == 3
 
 
-def test_a_detached_client_gets_nothing() -> None:
+async def test_a_detached_client_gets_nothing() -> None:
     """After detach the hub holds nothing for the client."""
     hub = Hub("car-1", 77, SystemClock())
     client = hub.attach()
     hub.detach(client)
     hub.stored(1, 1)
     assert hub.clients == 0
-    assert [frame["type"] for frame in frames(client)] == ["hello"]
+    assert [frame["type"] for frame in await frames(client)] == ["hello"]
 
 
 async def test_drained_waits_for_the_last_frame() -> None:

@@ -87,7 +87,20 @@ def _paths(value: object, path: KeyPath = ()) -> set[KeyPath]:
 @given(
     st.lists(
         st.sampled_from(
-            [*TEXT.splitlines(), "[", "]", "{", "}", ",", "x=1", "x.y='''", '"""', "[[z]]", "\t", ""]
+            [
+                *TEXT.splitlines(),
+                "[",
+                "]",
+                "{",
+                "}",
+                ",",
+                "x=1",
+                "x.y='''",
+                '"""',
+                "[[z]]",
+                "\t",
+                "",
+            ]
         ),
         max_size=12,
     )

@@ -16,7 +16,7 @@ EPOCH_NS = 1_777_622_400_000_000_000
 
 
 def test_tunnel_and_reset_reach_their_devices() -> None:
-    """No valid position in the tunnel, some before and after; the adapter prints its banner again."""
+    """No valid position in the tunnel, some before and after; the adapter boots anew."""
     env = simpy.Environment()
     drive = Drive([Cruise("cruise", 120.0, 50.0)])
     setup = WorldSetup(drive, next(iter(COURSES.values())), gps=GpsSetup(sentences=("RMC",)))

@@ -47,7 +47,9 @@ class Bench:
         self.seq = 0
         self.rows: list[Stored] = []
 
-    def sample(self, time_s: float, source: str, signal: str, true: float, wire: float | None) -> None:
+    def sample(
+        self, time_s: float, source: str, signal: str, true: float, wire: float | None
+    ) -> None:
         self.writer.sample(at(time_s), source, signal, true, wire)
 
     def reading(

@@ -1,4 +1,5 @@
-"""Devices at the other end of a PTY, scripted, in a thread: enough to answer, mute, lie or hang up."""
+"""Devices at the other end of a PTY, scripted, in a thread: enough to answer, mute, lie or hang
+up."""
 
 from __future__ import annotations
 
@@ -89,7 +90,8 @@ class ScriptedElm(SerialDevice):
     """Answers after a table; a test replaces entries or `answer`.
 
     Attributes:
-        replies: command (upper case, without spaces) -> bytes; with a response digit it is found too.
+        replies: command (upper case, without spaces) -> bytes; with a response digit it is found
+            too.
         asked: every command, as it came; b"" is a lone return.
         answer: gives the reply to a command, or None to stay mute.
     """

@@ -38,7 +38,7 @@ def burst(second: int, status: str = "A") -> bytes:
     ) + line(f"GNGGA,1719{second}.00,4404.1,N,12118.8,W,{quality},12,0.91,1147.2,M,-21.3,M,,")
 
 
-def make(port: str, sink, report, **options) -> GpsLink:  # noqa: ANN001, ANN003
+def make(port: str, sink, report, **options) -> GpsLink:
     """A link with short times."""
     return GpsLink(
         "gps", GpsOptions(port, **options), sink=sink, clock=SystemClock(), report=report
@@ -123,7 +123,7 @@ async def test_an_unplugged_receiver_loses_the_link(receiver, sink, report) -> N
 async def test_a_replugged_receiver_is_read_again(receiver, sink, report) -> None:
     """A new link object reads the port that came back under the same name."""
     receiver.unplug()
-    with pytest.raises(LinkLost, match="expected a serial port at .*No such file"):
+    with pytest.raises(LinkLost, match=r"expected a serial port at .*No such file"):
         await make(receiver.path, sink, report).run()
     receiver.plug()
     link = make(receiver.path, sink, report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,8 @@ def test_an_epoch_joins_its_sentences() -> None:
 
 @pytest.mark.parametrize("order", [(rmc, gga), (gga, rmc)], ids=["u-blox", "MediaTek"])
 def test_a_learnt_epoch_comes_out_with_its_last_sentence(order: tuple) -> None:
-    """After one burst the kinds are known: the next fix waits for nothing after the last of them."""
+    """After one burst the kinds are known: the next fix waits for nothing after the last of
+    them."""
     feed = Feed()
     feed(*(make("171926.00") for make in order))
     feed.quiet(0.3)
@@ -236,7 +238,8 @@ def test_a_leap_second_is_an_instant() -> None:
 
 @pytest.mark.parametrize("date", ["220899", "060180", "311219"])
 def test_a_date_before_the_floor_is_refused(date: str) -> None:
-    """A week roll-over (22-08-99) or an unset clock gives no reading, and says which date it was."""
+    """A week roll-over (22-08-99) or an unset clock gives no reading, and says which date it
+    was."""
     feed = Feed()
     feed(rmc(date=date), gga())
     (fix,) = feed.quiet(0.3)
@@ -339,7 +342,7 @@ def test_any_sentences_in_any_order_never_raise(events: list[tuple[str, int, boo
     assembler.flush()
 
 
-# -- recordings of real receivers ----------------------------------------------------------------------
+# -- recordings of real receivers ------------------------------------------------------------------
 def replay(name: str, chunk_bytes: int = 97) -> list[Fix]:
     """Run a recording through the whole chain, in small chunks."""
     path = DATA / name
@@ -366,7 +369,8 @@ def replay(name: str, chunk_bytes: int = 97) -> list[Fix]:
     ("name", "weeks"), [("mt3339.log", 0), ("neo-m8n.log", 1024), ("sirfstarv-nmea.log", 0)]
 )
 def test_a_recording_gives_what_gpsd_decoded(name: str, weeks: int) -> None:
-    """Every epoch for which gpsd reports a position has the same one here (gpsd shifts 1024 weeks)."""
+    """Every epoch for which gpsd reports a position has the same one here (gpsd shifts 1024
+    weeks)."""
     fixes = {fix.time_ns // NS_PER_S: fix for fix in replay(name) if not fix.refused}
     compared = 0
     for line in (DATA / f"{name}.chk").read_text(errors="replace").splitlines():
@@ -390,9 +394,7 @@ def test_every_epoch_of_a_ublox_recording_is_a_fix() -> None:
     """72 epochs of a u-blox 8, none lost, none invalid, in order, each with its altitude."""
     fixes = replay("ublox-8.log")
     assert [fix.refused for fix in fixes] == [""] * 72
-    assert [b.time_ns - a.time_ns for a, b in zip(fixes, fixes[1:], strict=False)] == [
-        NS_PER_S
-    ] * 71
+    assert [b.time_ns - a.time_ns for a, b in pairwise(fixes)] == [NS_PER_S] * 71
     assert all(fix.alt_m is not None for fix in fixes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from itertools import pairwise
 from operator import xor
 
 from hypothesis import given
@@ -30,7 +31,7 @@ def feed_all(stream: bytes, cuts: list[int]) -> tuple[list[bytes], SentenceSplit
     splitter = SentenceSplitter()
     found: list[bytes] = []
     edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         found += splitter.feed(stream[begin:end])
     return found, splitter
 

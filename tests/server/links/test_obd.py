@@ -25,7 +25,7 @@ RPM, SPEED, MAP, BARO, BOOST, OIL = (
 )
 
 
-def parse(plan: list[dict], **table) -> ObdOptions:  # noqa: ANN003
+def parse(plan: list[dict], **table) -> ObdOptions:
     """Options on protocol 6 with short limits."""
     table = {"port": "/dev/ttyX", "baud": 38400, "protocol": "6", "reply_timeout_s": 1.0} | table
     return ObdLink.parse("obd", table | {"plan": plan}, WHERE)
@@ -36,7 +36,7 @@ def rated(**rates: float | str) -> list[dict]:
     return [{"signal": name, "rate_hz": rate} for name, rate in rates.items()]
 
 
-def make(options: ObdOptions, sink, report) -> ObdLink:  # noqa: ANN001
+def make(options: ObdOptions, sink, report) -> ObdLink:
     """A link."""
     return ObdLink("obd", options, sink=sink, clock=SystemClock(), report=report)
 
@@ -101,7 +101,8 @@ def test_an_old_barometer_gives_no_boost(sink, report) -> None:
 
 
 def test_a_value_out_of_range_is_rejected(sink, report) -> None:
-    """What the catalogue calls impossible is counted, not stored; the ends of the range are stored."""
+    """What the catalogue calls impossible is counted, not stored; the ends of the range are
+    stored."""
     link = make(parse(rated(RPM=1)), sink, report)
     signal = by_name("ENGINE_LOAD")
     for value in (-1.0, 101.0, 0.0, 100.0000001):
@@ -155,8 +156,6 @@ async def test_a_car_gone_silent_loses_the_link(elm, sink, report) -> None:
     task = asyncio.create_task(link.run())
     await until(lambda: sink.readings)
     elm.replies[b"010C"] = b"NO DATA\r\r>"
-    link._reading_s -= 1.0
-    link._schedule.slots[0].weight = 1.0
     with pytest.raises(LinkLost, match=r"expected a reading each 1 s.*NO DATA"):
         await asyncio.wait_for(task, 10)
 
@@ -198,7 +197,7 @@ async def test_bad_replies_are_counted_by_kind(elm, sink, report) -> None:
     await stop(task)
 
 
-# -- the configuration ---------------------------------------------------------------------------------
+# -- the configuration -----------------------------------------------------------------------------
 def test_options_are_parsed() -> None:
     """Ports, limits and the plan, in their types."""
     options = parse(
@@ -274,3 +273,12 @@ def test_signals_go_stale_after_three_periods(sink, report) -> None:
         BARO: pytest.approx(15.0),
         BOOST: pytest.approx(15.0),
     }
+
+
+async def test_a_slow_plan_is_not_silence(elm, sink, report) -> None:
+    """With nothing due for longer than `silence_s`, the link waits for three periods."""
+    link = make(parse(rated(RPM=0.1), port=elm.path, silence_s=5.0), sink, report)
+    task = asyncio.create_task(link.run())
+    await until(lambda: sink.readings)
+    await stop(task)
+    assert link._silence_s == pytest.approx(30.0)

@@ -95,7 +95,8 @@ def test_impossible_rates_are_refused(rate_hz: float | None, weight: float) -> N
 def test_nothing_is_asked_more_often_than_planned(
     rates: list[float | None], query_s: float
 ) -> None:
-    """For any plan and adapter: at most the rate, at least one asking each, never a negative wait."""
+    """For any plan and adapter: at most the rate, at least one asking each, never a negative
+    wait."""
     schedule = Schedule([Slot(str(i), rate) for i, rate in enumerate(rates)], 0.0)
     asked = run(schedule, 60.0, query_s)
     rated = [(str(i), rate) for i, rate in enumerate(rates) if rate]

@@ -8,7 +8,7 @@ import operator
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim.gnss.fields import (
@@ -28,12 +28,14 @@ DAY_NS = 86_400 * NS
 
 
 @given(st.binary(max_size=600))
+@example(bytes(range(256)) * 3 + b"x")
 def test_checksum_is_the_xor_of_all_bytes(body: bytes) -> None:
     """Folding an integer gives what a loop over the bytes gives, at any length."""
     assert checksum(body) == functools.reduce(operator.xor, body, 0)
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=300))
+@example("PSRFTXT," + "A1" * 100)
 def test_sentence_carries_its_checksum(body: str) -> None:
     """The written-out fast path and the general one agree, below and above 128 bytes."""
     raw = body.encode()

@@ -110,3 +110,14 @@ def test_void_fix() -> None:
     assert not fix.valid
     assert math.isnan(fix.lat_deg)
     assert fix.time_ns == 5
+
+
+def test_error_points_where_it_says() -> None:
+    """30 m east, 20 m north and 5 m up move the fix by just that, at 60 degrees north."""
+    truth = Motion(60.0, 20.0, 100.0)
+    solution = solve(UBLOX_M8, 0, truth, (30.0, 20.0, 5.0), (9.0, 0.0), 0, (1, 1, 1))
+    fix = fix_of(UBLOX_M8, solution, 1.0, 9)
+    assert fix is not None
+    assert (fix.lon_deg - 20.0) * 111_195.0 * 0.5 == pytest.approx(30.0, abs=0.05)
+    assert (fix.lat_deg - 60.0) * 111_195.0 == pytest.approx(20.0, abs=0.05)
+    assert fix.alt_m == 105.0

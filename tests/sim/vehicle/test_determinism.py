@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +17,6 @@ from sim.vehicle import (
     Idle,
     KeyOff,
     Vehicle,
-    VehicleState,
 )
 from tests.sim.vehicle.conftest import MakeCar
 
@@ -27,7 +25,6 @@ PHASES = (Idle("idle", 3.0), Accelerate("pull", 8.0, 90.0), Cruise("on", 9.0, 40
 
 def _car(seed: int = 7) -> Vehicle:
     return Vehicle(FOCUS_ST, Drive(PHASES), random.Random(seed))
-
 
 
 @settings(max_examples=40, deadline=None)
@@ -45,7 +42,9 @@ def test_the_answer_depends_on_the_instant_alone(instants: list[float]) -> None:
 def test_two_cars_of_one_seed_are_equal() -> None:
     """Two runs of one seed agree in every bit."""
     one, two = _car(), _car()
-    assert [one.at(step * 0.1) for step in range(250)] == [two.at(step * 0.1) for step in range(250)]
+    assert [one.at(step * 0.1) for step in range(250)] == [
+        two.at(step * 0.1) for step in range(250)
+    ]
 
 
 def test_another_seed_differs() -> None:

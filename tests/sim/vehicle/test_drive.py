@@ -11,7 +11,9 @@ from sim.vehicle import Accelerate, Cruise, Drive, Idle, KeyOff, Trace
 
 def test_windows_name_every_phase() -> None:
     """The windows follow each other without a gap."""
-    drive = Drive([Idle("a", 10.0), Trace("b", (5.0, 7.0, 25.0), (0.0, 1.0, 2.0)), KeyOff("c", 5.0)])
+    drive = Drive(
+        [Idle("a", 10.0), Trace("b", (5.0, 7.0, 25.0), (0.0, 1.0, 2.0)), KeyOff("c", 5.0)]
+    )
     assert drive.windows == [("a", 0.0, 10.0), ("b", 10.0, 30.0), ("c", 30.0, 35.0)]
     assert drive.duration_s == 35.0
 
@@ -25,7 +27,7 @@ def test_an_empty_drive_is_refused() -> None:
 @pytest.mark.parametrize("duration_s", [0.0, -1.0, math.nan, math.inf])
 def test_a_duration_must_be_positive(duration_s: float) -> None:
     """Every phase lasts a definite time."""
-    with pytest.raises(ValueError, match="'stand'.*above 0 s"):
+    with pytest.raises(ValueError, match=r"'stand'.*above 0 s"):
         Idle("stand", duration_s)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from sim.vehicle import FOCUS_ST, Ambient
@@ -37,7 +39,7 @@ def test_more_torque_takes_more_air_fuel_and_pressure(engine: Engine) -> None:
     for wanted_nm in (20.0, 80.0, 160.0, 240.0, 340.0):
         _run(engine, 3000.0, wanted_nm, 4.0)
         seen.append((engine.map_kpa, engine.maf_gps, engine.fuel_gps, engine.load_pct))
-    for low, high in zip(seen, seen[1:], strict=False):
+    for low, high in pairwise(seen):
         assert all(a < b for a, b in zip(low, high, strict=True))
 
 

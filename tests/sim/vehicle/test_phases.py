@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim.vehicle import Accelerate, Cruise, Idle, KeyOff, Trace
+from sim.vehicle import Accelerate, Ambient, Cruise, Idle, KeyOff, Trace
 from tests.sim.vehicle.conftest import MakeCar
 
 
@@ -83,7 +83,7 @@ def test_idle_after_driving_brakes_to_a_stop(make_car: MakeCar) -> None:
 
 
 def test_key_off_stops_the_engine_and_on_starts_it(make_car: MakeCar) -> None:
-    """Key off: no rpm, no fuel, MAP at ambient. Next phase: starter, voltage dip, run time from 0."""
+    """Key off: no rpm, no fuel, MAP at ambient. Then: starter, voltage dip, run time from 0."""
     car = make_car(Cruise("on", 20.0, 30.0), KeyOff("off", 20.0), Idle("again", 20.0))
     off = car.at(38.0)
     assert not off.engine_on
@@ -153,8 +153,6 @@ def test_heat_soak_at_rest(make_car: MakeCar) -> None:
 
 def test_thin_air_means_less_manifold_pressure_at_full_throttle(make_car: MakeCar) -> None:
     """The barometer reaches the state, and air resistance follows the density."""
-    from sim.vehicle import Ambient
-
     low = make_car(Cruise("on", 90.0, 120.0))
     high = make_car(Cruise("on", 90.0, 120.0), ambient=Ambient(20.0, 80.0))
     assert high.at(85.0).baro_kpa == 80.0
