@@ -96,7 +96,7 @@ def _article(anchor: str, run: JudgedRun, *, alone: bool) -> Markup:
         sections.facts(run),
         sections.repeat_command(run),
         _section("Limits", sections.limits_table(run)),
-        _section("The drive", plots.lanes(run), *plots.drive_strips(run)),
+        _section("The drive", _strips(plots.lanes(run), *plots.drive_strips(run))),
     ]
     positions = plots.position_figures(run)
     if positions is not None:
@@ -136,7 +136,7 @@ def _link(run: JudgedRun, link: str) -> Markup:
     return _section(
         f"Link {link}",
         sections.link_summary(run, link),
-        *strips,
+        _strips(*strips),
         element("div", *aside, class_="pair"),
     )
 
@@ -170,6 +170,11 @@ def _position(run: JudgedRun, picture: Markup, histogram: Markup) -> Markup:
 
 def _section(title: str, *parts: Markup) -> Markup:
     return element("section", element("h2", title), *parts)
+
+
+def _strips(*parts: Markup) -> Markup:
+    """Keep strips together, so that on a narrow screen they scroll as one."""
+    return element("div", *parts, class_="strips")
 
 
 def _folded(title: str, content: Markup) -> Markup:

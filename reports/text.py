@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 
 NOTHING = "–"
+_NOISE = 1e-9  # what floats leave of a difference of equal numbers
+_VERY_SMALL = 1e-4
+_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def clock(seconds: float) -> str:
@@ -36,12 +39,23 @@ def short(value: float | None, digits: int = 4) -> str:
         return NOTHING
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
+    if abs(value) < _NOISE:
+        return "0"
     if value == int(value) or abs(value) >= 10**digits:
         return f"{round(value):,}".replace("-", "−")
+    if abs(value) < _VERY_SMALL:
+        return _in_powers(value)
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     text = f"{value:.{min(decimals, 9)}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return text.replace("-", "−")
+
+
+def _in_powers(value: float) -> str:
+    """Return a very small number as "1.67·10⁻⁷"."""
+    digits, power = f"{value:.2e}".split("e")
+    raised = str(int(power)).translate(_RAISED)
+    return f"{digits.rstrip('0').rstrip('.')}·10{raised}".replace("-", "−")
 
 
 def plural(count: int, noun: str) -> str:

@@ -74,6 +74,9 @@ def _bars(lane: Lane, span: TimeSpan, top: float) -> list[Markup]:
         elif lane.look == "fault" and end + room <= next_start and end >= free_from:
             text_x = end + _PADDING - 2
             free_from = end + room
+        elif lane.look == "fault" and start - room >= free_from:
+            text_x = start - room + _PADDING
+            free_from = end
         else:
             continue
         parts.append(element("text", bar.label, class_="bar-name", x=text_x, y=top + 14))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.svg.decimate import Floats, decimate, gap_of, split_at_gaps
-from reports.svg.element import Markup, element, join, number
+from reports.svg.element import Markup, element, number
 from reports.svg.scale import Scale, round_range, ticks, time_ticks
 from reports.text import clock, short
 
@@ -22,6 +22,7 @@ _TOP = 7.0
 _BOTTOM = 7.0
 _AXIS_HEIGHT = 20.0
 _LABEL_ROOM = 12.0
+_CHARACTER_WIDTH = 6.6
 _MARK_HEADROOM = 1.15  # room for the name of a limit above its line
 
 
@@ -194,24 +195,17 @@ def _band(band: Band, x: Scale, bottom: float) -> Markup:
 
 
 def _marks(marks: Sequence[Mark], y: Scale) -> list[Markup]:
-    """Draw limits with their labels, which keep clear of each other."""
-    parts: list[Markup] = []
-    taken: list[float] = []
-    for mark in sorted(marks, key=lambda mark: mark.value):
-        at = y(mark.value)
-        parts.append(element("line", class_="limit", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at))
-        text_y = at - 3.5 if at - _LABEL_ROOM > _TOP - 2 else at + 10.5
-        if taken and abs(taken[-1] - text_y) < _LABEL_ROOM:
-            text_y = taken[-1] - _LABEL_ROOM
-        taken.append(text_y)
-        parts.append(
-            element(
-                "text",
-                mark.label,
-                class_="limit-label",
-                x=WIDTH - RIGHT - 4,
-                y=text_y,
-                text_anchor="end",
-            )
-        )
-    return [join(*parts)]
+    """Draw limits with their names; where lines lie close, the names stand side by side."""
+    ordered = sorted(marks, key=lambda mark: mark.value)
+    parts = [
+        element("line", class_="limit", x1=LEFT, x2=WIDTH - RIGHT, y1=y(m.value), y2=y(m.value))
+        for m in ordered
+    ]
+    above, right = -_LABEL_ROOM, WIDTH - RIGHT - 4
+    for mark in ordered:
+        at = y(mark.value) - 3.5
+        right = right if above - at < _LABEL_ROOM and above > 0 else WIDTH - RIGHT - 4
+        label = element("text", mark.label, class_="limit-label", x=right, y=at, text_anchor="end")
+        parts.append(label)
+        above, right = at, right - len(mark.label) * _CHARACTER_WIDTH - 10
+    return parts

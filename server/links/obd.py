@@ -26,7 +26,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from server.catalogue import Signal, by_name
@@ -69,6 +69,17 @@ class PlanEntry:
     weight: float = 1.0
 
 
+class LastProtocol:
+    """The protocol on which the car was met last, for the next attempt: it saves a search of 2 s.
+
+    Attributes:
+        number: "1" to "A"; None before the first time and after it failed.
+    """
+
+    def __init__(self) -> None:
+        self.number: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ObdOptions:
     """The table `[links.<name>]` of an OBD link.
@@ -79,12 +90,14 @@ class ObdOptions:
         stale_s: a signal is stale after so many seconds, or after three periods if that is longer.
         silence_s: without any reading for so long, or three periods of the fastest signal, the link
             is lost (ignition off, protocol gone).
+        last_protocol: shared by the attempts, each of which is a new `ObdLink`.
     """
 
     adapter: AdapterOptions
     plan: tuple[PlanEntry, ...]
     stale_s: float = 2.0
     silence_s: float = 5.0
+    last_protocol: LastProtocol = field(default_factory=LastProtocol, compare=False)
 
 
 DEFAULT_PLAN = tuple(
@@ -117,7 +130,7 @@ class ObdLink(Link):
         self._counts.update({trouble.value: 0 for trouble in Trouble})
         self.counters = self._counts
         self.stale_s = self._due_signals(options.plan)
-        self._adapter = ObdAdapter(options.adapter, clock)
+        self._adapter = ObdAdapter(self._adapter_options(), clock)
         self._questions: dict[str, Question] = {}
         self._nulls: Counter[str] = Counter()  # consecutive, by signal name
         self._answered: set[str] = set()
@@ -170,12 +183,27 @@ class ObdLink(Link):
     # -- in the reader's thread --------------------------------------------------------------------
     def _read(self, stop: threading.Event) -> None:
         try:
-            self._adapter.connect()
-            self._meet()
+            self._connect()
             while not stop.is_set():
                 self._step()
         finally:
             self._adapter.close()
+
+    def _adapter_options(self) -> AdapterOptions:
+        adapter, number = self.options.adapter, self.options.last_protocol.number
+        if adapter.protocol is None and number is not None:
+            return dataclasses.replace(adapter, protocol=number)
+        return adapter
+
+    def _connect(self) -> None:
+        last_protocol = self.options.last_protocol
+        try:
+            self._adapter.connect()
+            self._meet()
+        except LinkLost:
+            last_protocol.number = None  # perhaps another car: the next attempt searches
+            raise
+        last_protocol.number = self._adapter.protocol
 
     def _meet(self) -> None:
         """Learn which car this is and which of the planned PIDs it has."""

@@ -214,8 +214,13 @@ class ObdAdapter:
                 f"expected an ELM327 with a car behind it at {options.port},"
                 f" found: {_last_words.get() or self._said()}"
             )
-        self._can = self._connection.protocol_id() in ("6", "7", "8", "9")
+        self._can = self.protocol in ("6", "7", "8", "9")
         guard.reply_s = self._reply_cap_s
+
+    @property
+    def protocol(self) -> str:
+        """The protocol in use, "1" to "A"; once connected."""
+        return str(self._connection.protocol_id())
 
     def interrupt(self) -> None:
         """Make the thread that is in here leave, by LinkLost; from any thread."""
@@ -479,6 +484,8 @@ def library() -> ModuleType:
     Raises:
         LinkLost: it is not installed.
     """
+    # pint warns when python-OBD defines its own percent and ppm; it is meant.
+    logging.getLogger("pint.util").setLevel(logging.ERROR)
     try:
         obd = importlib.import_module("obd")
     except ImportError as error:

@@ -39,6 +39,7 @@ MAX_REPLY_BYTES = 4096
 _LIBRARY_TIMEOUT_S = 10  # ELM327.__init__: serial_for_url(..., timeout=10)
 _WRITE_TIMEOUT_S = 1.0  # a request has 6 bytes: a port that takes longer is stuck
 _PROMPT = 0x3E  # ">"
+_WAKE_S = 0.4  # then it is asked for its prompt again
 _QUIET_S = 0.05  # after a resynchronisation the line must be silent for so long
 _RESET_REPLY = b"\x7f\x7f\r"
 """Two characters that mean nothing and a return: a busy ELM327 stops at the first (`STOPPED`), an
@@ -167,23 +168,35 @@ class ReplyGuard:
         """
         port = self.port
         assert port is not None
-        at_prompt = False
         try:
             port.reset_input_buffer()
-            port.write(_RESET_REPLY)
-            self.due_s = due_s
-            while not at_prompt:
+            while not self._wake(port, due_s):
+                if self.clock.monotonic_s() >= due_s:
+                    return False
+            return self._is_quiet(port, due_s)
+        except ReplyFlood:
+            return False
+
+    def _wake(self, port: Any, due_s: float) -> bool:
+        """Ask for a prompt, once; an adapter that was mute for a moment did not hear it."""
+        port.write(_RESET_REPLY)
+        self.due_s = min(self.written_s + _WAKE_S, due_s)
+        try:
+            while _PROMPT not in self.reply:
                 port.read(1)
-                at_prompt = _PROMPT in self.reply
-            # What a busy adapter still had to say comes with a prompt of its own.
+        except ReplyOverdue:
+            return False
+        return True
+
+    def _is_quiet(self, port: Any, due_s: float) -> bool:
+        """Drop what comes until nothing does: a busy adapter's own answer has a second prompt."""
+        try:
             while True:
                 self.reply.clear()
                 self.due_s = min(self.clock.monotonic_s() + _QUIET_S, due_s)
                 port.read(1)
         except ReplyOverdue:
-            return at_prompt and self.clock.monotonic_s() < due_s
-        except ReplyFlood:
-            return False
+            return self.clock.monotonic_s() < due_s
 
 
 class _GuardedPort:

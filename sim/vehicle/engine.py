@@ -27,6 +27,7 @@ RICH_LAMBDA = 0.13
 RICH_RPM = 3500.0
 RICH_SPAN_RPM = 2000.0
 COLD_LAMBDA = 0.12  # [assumed] lambda 0.88 in the first seconds of a cold engine
+RICHEST_LAMBDA = 0.80  # [assumed] a bound on both enrichments together
 CUT_LAMBDA = 1.99  # what a wide-band probe reports at most (PID 0x24 ends at 2)
 KNOCK_MAP_KPA = 110.0  # [assumed] above it the spark is retarded against knock
 HOT_INTAKE_C = 45.0  # [assumed] heat soak costs spark from here on
@@ -190,6 +191,8 @@ class Engine:
             if load_pct > 80.0 and rpm > RICH_RPM:
                 rich = (load_pct - 80.0) * (rpm - RICH_RPM) * (RICH_LAMBDA / (20.0 * RICH_SPAN_RPM))
                 lambda_ratio -= rich if rich < RICH_LAMBDA else RICH_LAMBDA
+            if lambda_ratio < RICHEST_LAMBDA:
+                lambda_ratio = RICHEST_LAMBDA
             self.lambda_ratio = lambda_ratio
             self.fuel_gps = maf_gps / (spec.air_fuel_ratio * lambda_ratio)
             self.fuel_cut = False

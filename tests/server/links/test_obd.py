@@ -28,6 +28,7 @@ RPM, SPEED, MAP, BARO, BOOST, OIL = (
 def parse(plan: list[dict], **table) -> ObdOptions:
     """Options on protocol 6 with short limits."""
     table = {"port": "/dev/ttyX", "baud": 38400, "protocol": "6", "reply_timeout_s": 1.0} | table
+    table = {key: value for key, value in table.items() if value is not None}
     return ObdLink.parse("obd", table | {"plan": plan}, WHERE)
 
 
@@ -173,6 +174,25 @@ async def test_a_lost_link_can_be_made_again(elm, sink, report) -> None:
     task = asyncio.create_task(make(options, sink, report).run())
     await until(lambda: len(sink.readings) > before)
     await stop(task)
+
+
+async def test_the_protocol_is_searched_once(elm, sink, report) -> None:
+    """The next attempt starts with the protocol found; if that fails, the one after searches."""
+    elm.replies |= {b"ATSP0": b"OK\r\r>", b"ATDPN": b"A6\r\r>"}
+    options = parse(rated(RPM="max"), port=elm.path, protocol=None)
+    for protocol in (b"ATSP0", b"ATTP6"):
+        task = asyncio.create_task(make(options, sink, report).run())
+        before = len(sink.readings)
+        await until(lambda before=before: len(sink.readings) > before)
+        await stop(task)
+        assert protocol in elm.asked
+        elm.asked.clear()
+    elm.replies[b"0100"] = b"UNABLE TO CONNECT\r\r>"
+    for protocol in (b"ATTP6", b"ATSP0"):
+        with pytest.raises(LinkLost, match="with a car behind it"):
+            await make(options, sink, report).run()
+        assert protocol in elm.asked
+        elm.asked.clear()
 
 
 async def test_cancelling_does_not_wait_for_a_mute_adapter(elm, sink, report) -> None:

@@ -68,6 +68,23 @@ def test_a_lost_reply_costs_one_value(adapter, elm) -> None:
     assert adapter.ask(question) == 1726.0
 
 
+def test_a_moment_of_silence_is_no_loss(adapter, elm) -> None:
+    """An adapter that misses the question and the first wake-up answers the next one."""
+    question = adapter.question(RPM)
+    adapter._options = AdapterOptions(elm.path, protocol="6", reply_timeout_s=5.0)
+    heard: list[bytes] = []
+
+    def answer(command: bytes) -> bytes | None:
+        heard.append(command)
+        return None if len(heard) < 3 else elm.by_table(command)
+
+    elm.answer = answer
+    assert adapter.ask(question) is None
+    assert adapter.trouble is Trouble.LOST
+    assert heard == [b"010C", b"\x7f\x7f", b"\x7f\x7f"]
+    assert adapter.ask(question) == 1726.0
+
+
 def test_a_mute_adapter_is_lost(adapter, elm) -> None:
     """No prompt within `reply_timeout_s`, not to the wake-up either: the link is lost."""
     elm.answer = lambda command: None
