@@ -42,6 +42,7 @@ import msgspec
 from server.config_section import Section, Where, describe
 from server.errors import ConfigError
 from server.links.registry import link_class
+from server.store.shown_url import shown
 from server.toml_lines import KeyPath, key_lines
 
 NO_FILE = "configuration"
@@ -239,14 +240,10 @@ def _http(section: Section) -> HttpConfig:
 def _database(section: Section) -> DatabaseConfig:
     url = section.text("url", None)
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
-        raise section.where.error("url", "a URL postgresql://…", describe(_without_password(url)))
+        raise section.where.error("url", "a URL postgresql://…", describe(shown(url)))
     data_dir = section.text("data_dir", None)
     section.done()
     return DatabaseConfig(url, None if data_dir is None else Path(data_dir).expanduser())
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r":[^:/@]*@", ":…@", url)
 
 
 def _pipeline(section: Section) -> PipelineConfig:

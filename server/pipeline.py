@@ -19,14 +19,13 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import asyncpg
 import msgspec
 import structlog
 
 from server.clock import Clock
 from server.errors import StoreError
 from server.readings import Reading, State
-from server.store.connection import first_line
+from server.store.connection import DATABASE_ERRORS, first_line
 from server.store.hotlog import Batch
 
 log = structlog.get_logger("telerig.pipeline")
@@ -37,7 +36,7 @@ RETRY_LAST_S = 5.0
 _TIME_LIMIT_NS = 2**62  # the year 2116
 _SIGNAL_LIMIT = 2**31
 
-STORE_ERRORS = (StoreError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+STORE_ERRORS = (StoreError, *DATABASE_ERRORS)
 """What a store raises when a batch may not have been committed; it is tried again."""
 
 
@@ -138,10 +137,15 @@ class Pipeline:
                 commits_failed=self._commits_failed,
             )
 
-    def start(self) -> None:
-        """Begin to publish and store; call it in the event loop."""
+    def start(self) -> asyncio.Task[None]:
+        """Begin to publish and store; call it in the event loop.
+
+        The task that is given ends by `stop()` only: any other end is a bug, and its exception
+        is to be raised.
+        """
         self._loop = asyncio.get_running_loop()
         self._flusher = asyncio.create_task(self._flush_forever(), name="flusher")
+        return self._flusher
 
     def offer(self, readings: Sequence[Reading]) -> None:
         """Take readings (a `ReadingSink`): from any thread, never blocks.
@@ -279,6 +283,8 @@ class Pipeline:
                 await asyncio.wait_for(self._flusher, timeout_s)
             except TimeoutError:
                 log.error("readings not stored", pending=self.counts.pending, reason=self.failing)
+            except Exception as error:  # noqa: BLE001 (a task boundary: the stop must go on)
+                log.error("flusher failed", reason=repr(error))
             self._flusher = None
         for timer in (self._publish_timer, self._flush_timer):
             if timer is not None:

@@ -90,7 +90,7 @@ async def _run(
     stop: asyncio.Event,
     on_ready: Callable[[Gateway], None] | None,
 ) -> None:
-    gateway.pipeline.start()
+    flusher = gateway.pipeline.start()
     server = _Server(gateway)
     web = asyncio.create_task(server.serve(sockets=[listener]), name="web")
     links = _start_links(gateway)
@@ -101,7 +101,9 @@ async def _run(
         if on_ready is not None:
             on_ready(gateway)
         # None of these ends by itself but `stopped`: any other end is a failure.
-        done, _ = await asyncio.wait({stopped, web, *links}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(
+            {stopped, web, flusher, *links}, return_when=asyncio.FIRST_COMPLETED
+        )
         for task in done - {stopped}:
             task.result()
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import simpy
 
@@ -80,7 +80,7 @@ class Direction:
         event.callbacks.append(self._arrive)
 
     def _arrive(self, event: simpy.Event) -> None:
-        data: bytes = event.value
+        data: Any = event.value
         line = self._line
         if line.hung_up or self.receiver is None:
             self.dropped_bytes += len(data)

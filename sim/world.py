@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,8 @@ from sim.can.bus import CanBus
 from sim.ecu import Ecus, build_ecus
 from sim.elm327 import PROFILES as ADAPTERS
 from sim.elm327 import Elm327
+from sim.gnss import HOT, GnssReceiver, Motion
 from sim.gnss import PROFILES as RECEIVERS
-from sim.gnss import GnssReceiver, Motion
 from sim.route import Route
 from sim.serial_line import USB_FRAME_S, SerialLine
 from sim.streams import RandomStreams
@@ -125,7 +126,9 @@ class World:
         state = self.vehicle.at(time_s)
         place = self.course.at(state.distance_m)
         lat_deg, lon_deg, alt_m = self.course.to_geodetic(place)
-        return Motion(lat_deg, lon_deg, alt_m, state.speed_mps, place.heading_deg)
+        # A receiver reports speed over ground; the car's is along the slope.
+        ground_mps = state.speed_mps / math.hypot(1.0, place.grade)
+        return Motion(lat_deg, lon_deg, alt_m, ground_mps, place.heading_deg)
 
     def utc_ns(self) -> int:
         """The world's true time, UTC nanoseconds."""
@@ -153,7 +156,7 @@ class World:
     def _attach_receiver(self, setup: GpsSetup, on_epoch: Any) -> GnssReceiver:
         line = SerialLine(self.env, "gps", setup.baud, paced=setup.paced, frame_s=setup.frame_s)
         self.lines["gps"] = line
-        return GnssReceiver(
+        receiver = GnssReceiver(
             self.env,
             line,
             self.motion,
@@ -165,3 +168,6 @@ class World:
             cold_start_s=setup.cold_start_s,
             on_epoch=on_epoch,
         )
+        # A USB receiver lives on bus power: plugged in again, it starts anew with what it remembers.
+        line.on_replug.append(lambda: receiver.restart(HOT))
+        return receiver

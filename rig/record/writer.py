@@ -7,6 +7,7 @@ leaves all but the last chunk of each stream readable. Measured: 0.43 us a wire 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -198,7 +199,15 @@ class RecordWriter:
             self._write_manifest()
         except OSError as error:
             raise _cannot_write(self.folder, error) from error
+        finally:
+            self._close_files()
         return self.manifest.trace_sha256
+
+    def _close_files(self) -> None:
+        """Close what is still open after a failure; what failed has been told already."""
+        for file in (*self._files.values(), self._log):
+            with contextlib.suppress(OSError):
+                file.close()
 
     def __enter__(self) -> RecordWriter:
         return self

@@ -94,6 +94,7 @@ class GpsLink(Link):
         self._port: serial.Serial | None = None
         self._state: str | None = None  # last report: "" is up, else the reason; None is none yet
         self._epoch_s = 0.0  # monotonic instant of the last epoch
+        self._epoch_bytes = 0  # received by then
 
     @classmethod
     def parse(cls, name: str, table: Mapping[str, Any], where: Where) -> GpsOptions:
@@ -204,6 +205,7 @@ class GpsLink(Link):
 
     def _hand_on(self, fix: Fix, now_s: float) -> None:
         self._epoch_s = now_s
+        self._epoch_bytes = self._counts["bytes"]
         if not fix.refused:
             readings = readings_of(fix, self._counts)
             if readings:
@@ -231,7 +233,8 @@ class GpsLink(Link):
                 f"{good} sentences, none of them RMC, GGA or GNS (switched off in the receiver?)"
             )
         else:
-            cause = "silence"
+            came = counts["bytes"] - self._epoch_bytes
+            cause = f"{came} bytes without a whole position" if came else "silence"
         return f"expected an epoch each {silence_s:g} s from {self.options.port}, found {cause}"
 
 

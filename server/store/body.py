@@ -1,6 +1,6 @@
 """The body of a hot-log row: a batch of readings as columns.
 
-Byte 0 is the version. Version 1: a zstd frame (level 1, with checksum) of a msgpack array of columns
+Byte 0 is the version. Version 1: a zstd frame (level 1, with checksum) of msgpack columns
 
     [signals, first_time_ns, times, received, values, states]
 

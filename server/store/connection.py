@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
 import asyncpg
 
 from server.errors import DatabaseUnreachable
+from server.store.shown_url import shown
 
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
 
-CONNECT_ERRORS = (
+DATABASE_ERRORS = (
     OSError,  # refused, unknown host, no such socket, TimeoutError
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
-    ValueError,  # a URL that asyncpg cannot read
+    asyncpg.InternalClientError,  # its protocol when the connection is cut in an odd moment
 )
+"""What asyncpg raises when the database is away or refuses."""
 
 SETTINGS = {"application_name": "telerig", "timezone": "UTC"}
 
@@ -34,17 +34,11 @@ async def connect(url: str) -> asyncpg.Connection:
             command_timeout=COMMAND_TIMEOUT_S,
             server_settings=SETTINGS,
         )
-    except CONNECT_ERRORS as error:
+    except (*DATABASE_ERRORS, ValueError) as error:  # ValueError: a URL it cannot read
         raise DatabaseUnreachable(
             f"expected PostgreSQL at {shown(url)}, got: {first_line(error)}; start it, or name "
             "another one in [database] url or TELERIG_DATABASE_URL"
         ) from error
-
-
-def shown(url: str) -> str:
-    """Give the URL without its password."""
-    without = re.sub(r"(//[^/@:]*):[^@]*@", r"\1@", url)
-    return re.sub(r"(password=)[^&]*", r"\1…", without)
 
 
 def first_line(error: BaseException) -> str:

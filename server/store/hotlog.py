@@ -18,7 +18,7 @@ from server.clock import Clock
 from server.errors import StoreError
 from server.readings import Reading
 from server.store.body import encode_body
-from server.store.connection import connect
+from server.store.connection import DATABASE_ERRORS, connect
 from server.store.migrate import migrate
 from server.store.sessions import close_session, name_vehicle, open_session, recover_sessions
 
@@ -28,6 +28,14 @@ DEVICE_LOCK = 0x7E1E_0002
 DEVICE_LOCK_WAIT_S = 5.0  # a predecessor's connection may take a moment to be noticed as dead
 DEVICE_LOCK_LOOK_S = 0.1
 CLOSE_TIMEOUT_S = 5.0
+
+CONNECTION_ERRORS = (
+    OSError,  # TimeoutError included
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+)
+"""After these the state of the connection is not known any more."""
 
 _INSERT = (
     "INSERT INTO hot (device, boot, seq_first, seq_last, session_id,"
@@ -123,8 +131,7 @@ class HotLog:
         """Commit a batch; connects again where the connection is gone.
 
         Raises:
-            DatabaseUnreachable, StoreError, OSError, asyncpg.PostgresError,
-            asyncpg.InterfaceError: it may or may not be committed; try the same batch again.
+            StoreError, DATABASE_ERRORS: it may or may not be committed; try the same batch again.
         """
         connection = await self._connected()
         try:
@@ -143,8 +150,7 @@ class HotLog:
                 self._clock.now_ns(),
                 batch.body,
             )
-        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
-            # The state of this connection is not known any more (TimeoutError is an OSError).
+        except CONNECTION_ERRORS:
             self._drop()
             raise
 
@@ -159,7 +165,7 @@ class HotLog:
                 await name_vehicle(connection, self.session_id, self._new_vin)
             await close_session(connection, self.session_id, self._clock.now_ns())
             await connection.close(timeout=CLOSE_TIMEOUT_S)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_ERRORS as error:
             connection.terminate()
             log.warning("session left open for the next start", reason=str(error))
 

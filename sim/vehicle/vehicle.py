@@ -49,6 +49,7 @@ INTEGRAL_PER_S2 = 0.25
 INTEGRAL_MPS2 = 0.8
 PEDAL_STEP = 0.3  # the foot moves at most so much of the pedal's way in one step (6 per second)
 BRAKE_STEP = 1.0 / 3.0  # share of the way to the wanted brake force in one step
+BRAKE_GRIP = 0.95  # of the weight, engine brake included; anti-lock brakes on dry asphalt
 CLOSED_RPM = 30.0  # the clutch grabs when both sides are so close
 LAUNCH_RPM = 1150.0
 LAUNCH_HARD_RPM = 2900.0
@@ -249,8 +250,9 @@ class Vehicle:
         brake_n = 0.0
         if self._pedal <= 0.0 and driver.pedal <= 0.0 and want_n < force_n:
             brake_n = force_n - want_n
-            if brake_n > self._weight_n:
-                brake_n = self._weight_n
+            most_n = BRAKE_GRIP * self._weight_n + (force_n if force_n < 0.0 else 0.0)
+            if brake_n > most_n:
+                brake_n = most_n
         holding = speed < 0.3 and driver.speed_mps < REST_MPS and driver.ahead_mps < REST_MPS
         if holding and driver.pedal <= 0.0:
             brake_n = max(brake_n, 0.12 * self._weight_n)

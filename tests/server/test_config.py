@@ -83,7 +83,7 @@ def test_environment_wins() -> None:
         ("[gateway]\ndevice = 'a b'", ":2: expected 1 to 64 letters"),
         ("[gateway]\nvehicle = 'IOQ'", ':2: expected "auto" or a VIN'),
         ("[log]\nlevel = 'inof'", ":2: expected one of debug, info, warning, error (did you mean"),
-        ("[database]\nurl = 'mysql://u:secret@h'", "found string 'mysql://u:…@h'"),
+        ("[database]\nurl = 'mysql://u:secret@h'", "found string 'mysql://u@h'"),
         ("[links.x]\nport = 1", ":1: expected a string for links.x.kind, found no such key"),
         ("[links.x]\n\nkind = 'fkae'", ":3: expected one of fake, gps, obd"),
         ("[links.x]\nkind = 'fake'\nperiod = 2", ":3: expected a key that links.x has (did you"),
@@ -108,7 +108,7 @@ def test_errors_name_the_line(text: str, message: str) -> None:
 
 def test_errors_name_the_variable() -> None:
     """A wrong environment variable is named; an unknown one gets a suggestion."""
-    with pytest.raises(ConfigError, match="^TELERIG_HTTP_PORT: expected a whole number"):
+    with pytest.raises(ConfigError, match=r"^TELERIG_HTTP_PORT: expected a whole number"):
         parse("", TELERIG_HTTP_PORT="x")
     with pytest.raises(ConfigError, match=r"known variable \(TELERIG_HTTP_PORT\)"):
         parse("", TELERIG_HTTP_PROT="1")
@@ -128,15 +128,17 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 _fragments = st.sampled_from(
-    ["[http]", "[links.a]", "kind='fake'", "port=", "1", "'x'", "=", "[gateway]", "{", "]", "\n"]
-    + ["device=", "[database]", "url=", "[[links]]", "plan=", "[", "}", "\t", "nan", "\x00", "é"]
+    "[http] [links.a] kind='fake' port= 1 'x' = [gateway] { ] device= [database] url= [[links]]"
+    " plan= [ } nan \x00 é \n \t".split(" ")
 )
 
 
 @given(st.one_of(st.text(), st.lists(_fragments, max_size=14).map("".join)))
 def test_any_text_gives_a_configuration_or_one_line(text: str) -> None:
     """No text ends in anything but a configuration or a one-line ConfigError."""
+    message = ""
     try:
         parse(text)
     except ConfigError as error:
-        assert "\n" not in str(error)
+        message = str(error)
+    assert "\n" not in message

@@ -77,7 +77,7 @@ def make(**options: float) -> tuple[Pipeline, MemoryStore, Stream]:
 async def until(condition: object, timeout_s: float = 5.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # type: ignore[operator]
+        while not condition():  # type: ignore[operator]  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 
@@ -169,7 +169,7 @@ async def test_a_full_queue_refuses_the_newest() -> None:
 
 async def test_half_a_queue_is_flushed_at_once() -> None:
     """A fast source does not wait for the flush interval."""
-    pipeline, store, _ = make(queue_readings=10, flush_s=3600)
+    pipeline, _, _ = make(queue_readings=10, flush_s=3600)
     pipeline.offer(readings(*map(float, range(4))))
     pipeline.offer(readings(*map(float, range(5))))
     await until(lambda: pipeline.counts.stored == 9)

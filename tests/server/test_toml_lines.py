@@ -17,7 +17,7 @@ top = 1  # a comment with [brackets] and = signs
 multi = """
 not.a.key = 1
 [not.a.table]
-""" 
+"""
 after = [1, 2, # comment ]
   [3, 4],
 ]

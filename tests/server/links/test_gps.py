@@ -169,6 +169,29 @@ def test_silence_loses_the_link_with_its_cause(sent, cause, sink, report) -> Non
         link.take(b"")
 
 
+def test_a_flood_is_told_from_silence(sink, report) -> None:
+    """After epochs, bytes without any position and no bytes at all are named differently."""
+
+    class Later(SystemClock):
+        now_s = 0.0
+
+        def monotonic_s(self) -> float:
+            return self.now_s
+
+    for noise, cause in (
+        (b"", "found silence"),
+        (b"#" * 900, "900 bytes without a whole position"),
+    ):
+        clock = Later()
+        link = GpsLink("gps", GpsOptions("/dev/ttyX"), sink=sink, clock=clock, report=report)
+        link.take(burst(26) + burst(27))
+        clock.now_s = 1.0
+        link.take(noise)
+        clock.now_s = 8.0
+        with pytest.raises(LinkLost, match=cause):
+            link.take(b"")
+
+
 def test_a_value_out_of_range_is_left_out() -> None:
     """An altitude of 90 km is no altitude; the rest of the fix is kept."""
     counters: Counter[str] = Counter()

@@ -3,6 +3,8 @@ PTY."""
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -382,6 +384,32 @@ def test_29_bit_and_older_protocols_are_checked_alike(elm) -> None:
         elm.replies[b"010C"] = rpm.replace(b"41 0C", b"41 0D")
         assert adapter.ask(adapter.question(RPM)) is None
         adapter.close()
+
+
+def test_an_adapter_on_a_socket_is_guarded_too(elm) -> None:
+    """Any URL of pyserial works (Wi-Fi adapters): values come, and a lost connection is seen."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        host, _ = server.accept()
+        elm.send = host.sendall
+        while data := host.recv(4096):
+            elm.receive(data)
+            if elm.asked[-1] == b"010D1":
+                break
+        host.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    adapter = make(f"socket://127.0.0.1:{server.getsockname()[1]}")
+    adapter.connect()
+    assert [adapter.ask(adapter.question(RPM)) for _ in range(3)] == [1726.0] * 3
+    with pytest.raises(LinkLost, match="expected a serial port"):
+        for _ in range(10):
+            adapter.ask(adapter.question(SPEED))
+    adapter.close()
+    thread.join(5)
+    server.close()
 
 
 def test_interrupt_leaves_a_wait(adapter, elm) -> None:

@@ -67,9 +67,9 @@ def test_kinds_that_cannot_be_loaded() -> None:
     where = Where("f", ("links", "b"))
     with pytest.raises(ConfigError, match="a kind that can be loaded"):
         link_class("broken", where)
-    with pytest.raises(ConfigError, match="a subclass of server.links.base.Link"):
+    with pytest.raises(ConfigError, match=r"a subclass of server\.links\.base\.Link"):
         link_class("odd", where)
-    with pytest.raises(ConfigError, match="one of .*barometer.*did you mean barometer"):
+    with pytest.raises(ConfigError, match=r"one of .*barometer.*did you mean barometer"):
         link_class("baromter", where)
 
 

@@ -72,7 +72,7 @@ async def test_a_failed_step_changes_nothing(connection: asyncpg.Connection) -> 
 async def test_a_newer_database_is_refused(connection: asyncpg.Connection) -> None:
     """A database of a newer version is left alone."""
     await run(connection, ONE, TWO)
-    with pytest.raises(MigrationError, match="up to migration 0001, found 0002_two.*upgrade"):
+    with pytest.raises(MigrationError, match=r"up to migration 0001, found 0002_two.*upgrade"):
         await run(connection, ONE)
 
 

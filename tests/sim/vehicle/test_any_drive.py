@@ -42,7 +42,8 @@ def _check(state: VehicleState) -> None:
     for field in fields(state):
         assert math.isfinite(getattr(state, field.name)), field.name
     assert 0.0 <= state.speed_mps <= 80.0
-    assert -11.0 <= state.accel_mps2 <= 8.0
+    # 0.95 g of brakes, and a hill of 15 % with some air on top
+    assert -11.5 <= state.accel_mps2 <= 8.0
     assert 0.0 <= state.rpm <= FOCUS_ST.engine.cut_rpm + 400.0
     assert 0 <= state.gear <= 6
     assert 0.0 <= state.pedal_pct <= 100.0

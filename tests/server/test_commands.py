@@ -1,0 +1,150 @@
+"""`telerig serve` as a process: exit codes, messages, signals, imports."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import server.commands as commands
+from server.commands import COMMAND, default_data_dir
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import argparse, sys
+from server.commands import COMMAND
+parser = argparse.ArgumentParser("telerig serve")
+COMMAND.add_arguments(parser)
+sys.exit(COMMAND.run(parser.parse_args()))
+"""
+
+
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@contextlib.contextmanager
+def started(*arguments: str, **env: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command until it listens; give the process and the URL."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "TELERIG_HTTP_PORT": "0", **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("listening on http://127.0.0.1:"), process.communicate()
+            yield process, line.split()[-1]
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_life_with_the_embedded_database(tmp_path: Path, number: int) -> None:
+    """Without any configuration it serves on its own PostgreSQL, and ends cleanly on a signal."""
+    with started(TELERIG_DATABASE_DATA_DIR=str(tmp_path / "data")) as (process, url):
+        with urllib.request.urlopen(f"{url}/ready") as answer:
+            assert json.load(answer)["ready"] is True
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert "stopped  readings=0" in err
+    assert "Traceback" not in err + out
+    assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists()
+
+
+def test_on_a_given_database(database_url: str, tmp_path: Path) -> None:
+    """With a database URL no server of its own is started."""
+    file = tmp_path / "telerig.toml"
+    file.write_text("[log]\nformat = 'json'\n")
+    with started("-c", str(file), TELERIG_DATABASE_URL=database_url) as (process, url):
+        with urllib.request.urlopen(f"{url}/api/v1/sessions") as answer:
+            assert len(json.load(answer)["sessions"]) == 1
+        process.terminate()
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    events = [json.loads(line)["event"] for line in err.splitlines()]
+    assert events == ["migration applied", "listening", "stopped"]
+
+
+def test_usage_errors(tmp_path: Path) -> None:
+    """A wrong configuration is one line on stderr and exit code 2."""
+    file = tmp_path / "telerig.toml"
+    file.write_text("[http]\n\nprot = 1\n")
+    answer = run("-c", str(file))
+    assert answer.returncode == 2
+    assert answer.stderr == (
+        f"telerig serve: {file}:3: expected a key that http has (did you mean 'port'?), "
+        "found unknown key 'prot'\n"
+    )
+    assert run("-c", str(tmp_path / "absent")).returncode == 2
+    assert run("--no-such-option").returncode == 2
+
+
+def test_failures() -> None:
+    """An unreachable database is one line on stderr and exit code 1."""
+    answer = run(TELERIG_DATABASE_URL="postgresql://u:secret@127.0.0.1:1/d", TELERIG_HTTP_PORT="0")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("telerig serve: expected PostgreSQL at postgresql://u@127")
+    assert answer.stderr.count("\n") == 1
+    assert "secret" not in answer.stderr
+
+
+def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--check` reads the configuration and starts nothing."""
+    file = tmp_path / "telerig.toml"
+    file.write_text("[links.f]\nkind = 'fake'\n")
+    parser = argparse.ArgumentParser()
+    COMMAND.add_arguments(parser)
+    assert COMMAND.run(parser.parse_args(["-c", str(file), "--check"])) == 0
+    assert capsys.readouterr().out == "configuration is right: 1 links\n"
+    assert "TELERIG_DATABASE_URL" in parser.format_help()
+
+
+def test_where_the_data_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """./telerig-data where it exists, then XDG, then root's or the user's own place."""
+    monkeypatch.chdir(tmp_path)
+    assert default_data_dir({"XDG_STATE_HOME": "/state"}) == Path("/state/telerig")
+    monkeypatch.setattr(commands.os, "geteuid", lambda: 0)
+    assert default_data_dir({"XDG_STATE_HOME": "relative"}) == Path("/var/lib/telerig")
+    monkeypatch.setattr(commands.os, "geteuid", lambda: 1000)
+    assert default_data_dir({}) == Path.home() / ".local/state/telerig"
+    (tmp_path / "telerig-data").mkdir()
+    assert default_data_dir({}) == Path("telerig-data")
+
+
+def test_what_is_not_imported() -> None:
+    """Serving imports neither the world, nor pages, nor a link that is not configured."""
+    heavy = (
+        "simpy dash plotly obd pyarrow dask pint numpy serial pynmea2 meshtastic can yaml pytest"
+    )
+    program = (
+        "import sys; import server.serve, server.commands, server.logs, server.store.embedded;"
+        f"print([name for name in {heavy.split()!r} if name in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "[]"
