@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,7 +17,8 @@ _WIDTH = 640.0
 _MIN_HEIGHT, _MAX_HEIGHT = 260.0, 460.0
 _MARGIN = 26.0
 _DOT_SPACING = 2.2
-_LINE_SPACING = 1.0
+_LINE_SPACING = 1.5
+_CELL = 2.0
 _SMALLEST_SPAN_M = 20.0
 _NAME_ROOM = 34.0
 _FOOT = 24.0
@@ -52,11 +54,11 @@ class _Frame:
 def draw_map(truth: LocalTrack, stored: LocalTrack, worst: int | None = None) -> Markup:
     """Return the map as SVG; `worst` is the index of the stored position to ring."""
     frame = _frame_of(truth if len(truth.east_m) else stored)
-    line_x, line_y = _thin(*frame(truth), _LINE_SPACING)
+    line_x, line_y = frame(truth)
     dot_x, dot_y = frame(stored)
     parts = [_grid(frame)]
     if len(line_x):
-        parts.append(element("path", class_="line truth", d=path_of([(line_x, line_y)])))
+        parts.append(element("path", class_="line truth", d=path_of(_way(line_x, line_y))))
     parts.append(_dots(dot_x, dot_y))
     if len(line_x):
         parts += _ends(line_x, line_y)
@@ -125,14 +127,23 @@ def _dots(xs: Floats, ys: Floats) -> Markup:
     return element("path", class_="dots", d=dots)
 
 
-def _thin(xs: Floats, ys: Floats, spacing: float) -> tuple[Floats, Floats]:
-    """Leave out points that lie less than `spacing` along the way from the last one kept."""
-    if len(xs) < 3:
-        return xs, ys
+def _way(xs: Floats, ys: Floats) -> list[tuple[Floats, Floats]]:
+    """Return the line in steps of `_LINE_SPACING` pixels; what a lap drew is not drawn again."""
     along = np.concatenate(([0.0], np.cumsum(np.hypot(np.diff(xs), np.diff(ys)))))
-    kept = np.flatnonzero(np.diff(along // spacing, prepend=-1.0))
+    kept = np.flatnonzero(np.diff(along // _LINE_SPACING, prepend=-1.0))
     kept = np.unique(np.append(kept, len(xs) - 1))
-    return xs[kept], ys[kept]
+    xs, ys = xs[kept], ys[kept]
+    cells = [*zip((xs // _CELL).tolist(), (ys // _CELL).tolist(), strict=True)]
+    drawn: set[object] = set()
+    begins, ends = [0], []
+    for index, step in enumerate(pairwise(cells)):
+        if step in drawn:
+            ends.append(index + 1)
+            begins.append(index + 1)
+        drawn.add(step)
+    ends.append(len(xs))
+    pieces = zip(begins, ends, strict=True)
+    return [(xs[a:b], ys[a:b]) for a, b in pieces if b - a > 1 or len(xs) == 1]
 
 
 def _ends(xs: Floats, ys: Floats) -> list[Markup]:

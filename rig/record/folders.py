@@ -1,9 +1,7 @@
-"""Where runs are kept, and how a run is named on the command line."""
+"""Finds recorded runs by the names that people give them on the command line."""
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
 from pathlib import Path
 
 from rig.record.errors import RecordError
@@ -11,34 +9,6 @@ from rig.record.streams import MANIFEST_FILE
 
 RUNS_FOLDER = Path("runs")
 LATEST = "last"
-_MOST_ATTEMPTS = 1000
-
-
-def new_run_folder(root: Path, started: datetime, scenario: str, seed: int) -> Path:
-    """Make and return `root/<stamp>-<scenario>-<seed>`, with a number if that is taken.
-
-    Making the folder claims the name, so workers side by side never share one.
-
-    Raises:
-        RecordError: the folder cannot be made.
-    """
-    slug = re.sub(r"[^a-z0-9]+", "-", scenario.lower()).strip("-") or "run"
-    stem = f"{started:%Y%m%d-%H%M%S}-{slug}-{seed}"
-    for attempt in range(1, _MOST_ATTEMPTS):
-        folder = root / (stem if attempt == 1 else f"{stem}.{attempt}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            if not root.is_dir():
-                raise RecordError(f"{root}: expected a folder for runs, found a file") from None
-            continue
-        except OSError as error:
-            raise RecordError(
-                f"{folder}: expected to make it, found: {error.strerror}; "
-                "choose another folder with --runs"
-            ) from error
-        return folder
-    raise RecordError(f"{root}/{stem}: expected a free name, found {_MOST_ATTEMPTS} taken")
 
 
 def find_runs(root: Path) -> list[Path]:

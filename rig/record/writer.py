@@ -205,7 +205,9 @@ class RecordWriter:
 
     def _close_files(self) -> None:
         """Close what is still open after a failure; what failed has been told already."""
-        for file in (*self._files.values(), self._log):
+        with contextlib.suppress(OSError):
+            self._log.close()
+        for file in self._files.values():
             with contextlib.suppress(OSError):
                 file.close()
 

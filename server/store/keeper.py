@@ -85,6 +85,7 @@ class Keeper:
         self.uid: int | None = None
         self.scratch: Path | None = None
         self.server: subprocess.Popen[bytes] | None = None
+        self.lock: int | None = None
 
     def start(self) -> dict[str, Any]:
         """Start the server; give what the parent needs to reach it."""
@@ -93,7 +94,8 @@ class Keeper:
             made_data_dir = True
         else:
             made_data_dir = False
-        lock = self._lock() if self.data_dir is not None else None
+        if self.data_dir is not None:
+            self.lock = self._lock()
         self._take_identity()
         # A socket's path may have 107 bytes at most, so never under a long TMPDIR.
         parent = "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else None
@@ -108,7 +110,6 @@ class Keeper:
         if not (cluster / "PG_VERSION").exists():
             self._init(install, home, cluster)
         self._launch(install, cluster, home / "postgres.log")
-        del lock  # an int: the descriptor itself stays open as long as this process
         assert self.server is not None
         return {"socket_dir": str(self.scratch), "pid": self.server.pid}
 
@@ -142,6 +143,9 @@ class Keeper:
                 self.server.kill()
         if self.scratch is not None:
             shutil.rmtree(self.scratch, ignore_errors=True)
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None
 
     def _lock(self) -> int:
         assert self.data_dir is not None
@@ -152,6 +156,7 @@ class Keeper:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline_s:
+                    os.close(descriptor)
                     raise KeeperError(
                         f"the data folder {self.data_dir} is in use by another gateway: "
                         "stop that one, or choose another data_dir"

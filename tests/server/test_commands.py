@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -12,11 +13,15 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import server.commands as commands
+import server.serve as serve_module
 from server.commands import COMMAND, default_data_dir
+from server.config import GatewayConfig
+from server.gateway import Gateway
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -121,6 +126,49 @@ def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert COMMAND.run(parser.parse_args(["-c", str(file), "--check"])) == 0
     assert capsys.readouterr().out == "configuration is right: 1 links\n"
     assert "TELERIG_DATABASE_URL" in parser.format_help()
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_a_life_in_this_process(
+    embedded: bool,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The command runs on uvloop until SIGTERM and gives 0, with either database."""
+    real = serve_module.serve
+
+    async def serve(config: GatewayConfig, **options: Any) -> None:
+        on_ready = options.pop("on_ready")
+
+        def ready(gateway: Gateway) -> None:
+            on_ready(gateway)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        await real(config, on_ready=ready, **options)
+
+    monkeypatch.setattr(serve_module, "serve", serve)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setenv("TELERIG_HTTP_PORT", "0")
+    if embedded:
+        monkeypatch.setenv("TELERIG_DATABASE_DATA_DIR", str(tmp_path / "data"))
+    else:
+        monkeypatch.setenv("TELERIG_DATABASE_URL", database_url)
+    assert COMMAND.run(argparse.Namespace(config=None, check=False)) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("listening on http://127.0.0.1:")
+    assert "stopped" in captured.err
+    logging.captureWarnings(False)
+
+
+def test_an_error_in_this_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error of the configuration is one line and exit code 2."""
+    monkeypatch.setenv("TELERIG_HTTP_PORT", "x")
+    assert COMMAND.run(argparse.Namespace(config=None, check=False)) == 2
+    assert capsys.readouterr().err.startswith("telerig serve: TELERIG_HTTP_PORT: expected")
 
 
 def test_where_the_data_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ EPOCH_NS = 1_700_000_000_000_000_000
 MANIFEST = {"scenario": "s", "seed": 1, "mode": "virtual", "epoch_ns": EPOCH_NS}
 # Of `write("a")` with its twenty rows. It may change only with the record's format, and must be the
 # same on every Python that is supported.
-KNOWN_TRACE = "TRACE"
+KNOWN_TRACE = "d24d50b0d4d2e381b9e52039a698c4c9c3d69b0fc7bd716d57582fc2ed406133"
 
 
 def test_what_is_written_is_read_back(write):

@@ -54,6 +54,8 @@ class SerialDevice:
         """Make the port appear."""
         self._master, slave = pty.openpty()
         tty.setraw(self._master)
+        # "Readable" may mean that nobody has the other end open: a blocking read could then wait.
+        os.set_blocking(self._master, False)
         tty.setraw(slave)
         link = Path(self.path)
         link.unlink(missing_ok=True)
@@ -72,14 +74,16 @@ class SerialDevice:
 
     def send(self, data: bytes) -> None:
         """Write towards the host."""
-        os.write(self._master, data)
+        while data:
+            select.select([], [self._master], [])
+            data = data[os.write(self._master, data) :]
 
     def _serve(self) -> None:
         while not self._stop.is_set():
             if select.select([self._master], [], [], 0.01)[0]:
                 try:
                     self.receive(os.read(self._master, 4096))
-                except OSError:  # nobody has the other end open (yet)
+                except OSError:  # nobody has the other end open (yet), or nothing to read
                     self._stop.wait(0.005)
 
     def receive(self, data: bytes) -> None:

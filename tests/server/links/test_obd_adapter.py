@@ -29,7 +29,7 @@ OBD_SIGNALS = [signal for signal in CATALOGUE if signal.source.startswith("obd:0
 
 def make(port: str, **options) -> ObdAdapter:
     """An adapter on protocol 6 with short limits."""
-    settings_ = {"protocol": "6", "reply_timeout_s": 0.5, "connect_timeout_s": 10.0} | options
+    settings_ = {"protocol": "6", "reply_timeout_s": 2.0, "connect_timeout_s": 10.0} | options
     return ObdAdapter(AdapterOptions(port, **settings_), SystemClock())
 
 
@@ -37,6 +37,15 @@ def make(port: str, **options) -> ObdAdapter:
 def adapter(elm) -> Iterator[ObdAdapter]:
     """A connected adapter."""
     adapter = make(elm.path)
+    adapter.connect()
+    yield adapter
+    adapter.close()
+
+
+@pytest.fixture
+def impatient(elm) -> Iterator[ObdAdapter]:
+    """A connected adapter that is lost after half a second."""
+    adapter = make(elm.path, reply_timeout_s=0.5)
     adapter.connect()
     yield adapter
     adapter.close()
@@ -87,18 +96,18 @@ def test_a_moment_of_silence_is_no_loss(adapter, elm) -> None:
     assert adapter.ask(question) == 1726.0
 
 
-def test_a_mute_adapter_is_lost(adapter, elm) -> None:
+def test_a_mute_adapter_is_lost(impatient, elm) -> None:
     """No prompt within `reply_timeout_s`, not to the wake-up either: the link is lost."""
     elm.answer = lambda command: None
     with pytest.raises(LinkLost, match=r"expected a prompt .* within 0\.5 s, found nothing"):
-        adapter.ask(adapter.question(RPM))
+        impatient.ask(impatient.question(RPM))
 
 
-def test_a_flood_without_prompt_is_bounded(adapter, elm) -> None:
+def test_a_flood_without_prompt_is_bounded(impatient, elm) -> None:
     """An adapter that never stops talking is lost like a mute one."""
     elm.answer = lambda command: b"7E8 04 41 0C 1A F8 \r" * 150
     with pytest.raises(LinkLost, match="expected a prompt"):
-        adapter.ask(adapter.question(RPM))
+        impatient.ask(impatient.question(RPM))
 
 
 @pytest.mark.parametrize("other", [b"010D", b"010B"])
@@ -386,6 +395,8 @@ def test_29_bit_and_older_protocols_are_checked_alike(elm) -> None:
         adapter.close()
 
 
+# pyserial's close() skips the socket's own if the peer has gone before.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_adapter_on_a_socket_is_guarded_too(elm) -> None:
     """Any URL of pyserial works (Wi-Fi adapters): values come, and a lost connection is seen."""
     server = socket.create_server(("127.0.0.1", 0))
@@ -395,7 +406,7 @@ def test_an_adapter_on_a_socket_is_guarded_too(elm) -> None:
         elm.send = host.sendall
         while data := host.recv(4096):
             elm.receive(data)
-            if elm.asked[-1] == b"010D1":
+            if elm.asked[-1] in (b"010D1", b""):
                 break
         host.close()
 
@@ -403,12 +414,13 @@ def test_an_adapter_on_a_socket_is_guarded_too(elm) -> None:
     thread.start()
     adapter = make(f"socket://127.0.0.1:{server.getsockname()[1]}")
     adapter.connect()
-    assert [adapter.ask(adapter.question(RPM)) for _ in range(3)] == [1726.0] * 3
-    with pytest.raises(LinkLost, match="expected a serial port"):
-        for _ in range(10):
-            adapter.ask(adapter.question(SPEED))
-    adapter.close()
+    assert adapter.ask(adapter.question(RPM)) == 1726.0
+    assert adapter.ask(adapter.question(SPEED)) == 64.0  # answered before the far end closes
+    adapter.ask(adapter.question(SPEED))
     thread.join(5)
+    with pytest.raises(LinkLost, match="expected a serial port"):
+        adapter.ask(adapter.question(SPEED))
+    adapter.close()
     server.close()
 
 

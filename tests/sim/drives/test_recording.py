@@ -53,10 +53,11 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        gzip.compress(CSV.encode() * 50)[:60],
+        gzip.compress(CSV.encode() * 50, mtime=0)[:60],
         lzma.compress(CSV.encode() * 50)[:60],
         b"\x1f\x8bgarbage",
     ],
+    ids=["gzip", "xz", "garbage"],
 )
 def test_a_cut_archive_is_refused(tmp_path: Path, data: bytes) -> None:
     """A half download is told from a bad drive."""

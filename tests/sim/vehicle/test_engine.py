@@ -98,6 +98,8 @@ def test_full_load_at_high_rpm_is_rich(engine: Engine) -> None:
     """Enrichment begins at high load and rpm and nowhere else."""
     _run(engine, 5500.0, 319.0, 4.0)
     assert engine.lambda_ratio == pytest.approx(0.87, abs=0.02)
+    stoichiometric_gps = engine.maf_gps / FOCUS_ST.engine.air_fuel_ratio
+    assert engine.fuel_gps == pytest.approx(stoichiometric_gps / engine.lambda_ratio)
     _run(engine, 2500.0, 100.0, 4.0)
     assert engine.lambda_ratio == 1.0
 
