@@ -92,6 +92,7 @@ class GpsLink(Link):
             date_floor=options.oldest_date, quiet_s=QUIET_S, counters=self._counts
         )
         self._port: serial.Serial | None = None
+        self._closing = threading.Lock()
         self._state: str | None = None  # last report: "" is up, else the reason; None is none yet
         self._epoch_s = 0.0  # monotonic instant of the last epoch
         self._epoch_bytes = 0  # received by then
@@ -128,8 +129,9 @@ class GpsLink(Link):
             while not stop.is_set():
                 self.take(self._receive(port))
         finally:
-            self._port = None
-            port.close()
+            with self._closing:
+                self._port = None
+                port.close()
 
     def _open(self) -> serial.Serial:
         # DTR and RTS keep the driver's default: setting them after opening raises ENOTTY on a PTY,
@@ -164,13 +166,11 @@ class GpsLink(Link):
 
     def _interrupt(self) -> None:
         """Wake the thread out of its read; called in the event loop."""
-        port = self._port
-        cancel = getattr(port, "cancel_read", None)
-        if cancel is not None:
-            try:
+        with self._closing:  # no wake-up into a descriptor that was closed just now
+            port = self._port
+            cancel = getattr(port, "cancel_read", None)
+            if cancel is not None:
                 cancel()
-            except (OSError, TypeError, serial.SerialException):
-                return  # closed by its own thread in between
 
     def take(self, chunk: bytes) -> None:
         """Take bytes read just now (b"" for a quiet line) and hand on what they complete.

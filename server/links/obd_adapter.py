@@ -25,8 +25,6 @@ from enum import StrEnum
 from types import ModuleType
 from typing import Any
 
-import serial  # type: ignore[import-untyped]
-
 from server.catalogue import Signal
 from server.clock import Clock
 from server.errors import LinkLost
@@ -224,13 +222,7 @@ class ObdAdapter:
 
     def interrupt(self) -> None:
         """Make the thread that is in here leave, by LinkLost; from any thread."""
-        self._guard.stopping = True
-        cancel = getattr(self._guard.port, "cancel_read", None)
-        if cancel is not None:
-            try:
-                cancel()
-            except (OSError, TypeError, serial.SerialException):
-                return  # closed by its own thread in between
+        self._guard.stop()
 
     def close(self) -> None:
         """Close the port; idempotent. Not by python-OBD, which first writes ATZ: it may hang."""

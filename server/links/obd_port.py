@@ -25,6 +25,7 @@ import itertools
 import os
 import select
 import termios
+import threading
 from functools import partial
 from typing import Any
 
@@ -107,6 +108,7 @@ class ReplyGuard:
         self.took_s = 0.0
         self.stopping = False
         self.due_s = 0.0
+        self._lock = threading.Lock()  # no wake-up into a descriptor that was closed just now
         self._command_s = command_s
         self._search_s = search_s
         self._connect_due_s = clock.monotonic_s() + connect_s
@@ -119,6 +121,18 @@ class ReplyGuard:
         if __package__ not in handlers:
             handlers.append(__package__)
         return f"{SCHEME}://{number}/{port}"
+
+    def stop(self) -> None:
+        """Make the reading thread leave by PortStopped; from any thread."""
+        self.stopping = True
+        cancel = getattr(self.port, "cancel_read", None)
+        with self._lock:
+            if cancel is not None and self.port is not None and self.port.is_open:
+                cancel()
+
+    def closing(self) -> threading.Lock:
+        """Return the lock under which the port is closed."""
+        return self._lock
 
     def wrote(self, data: bytes) -> None:
         """Begin an exchange."""
@@ -214,6 +228,10 @@ class _GuardedPort:
             super().open()  # type: ignore[misc]
         except (OSError, ValueError, termios.error) as error:
             raise PortLost(error) from error
+
+    def close(self) -> None:
+        with self._guard.closing():
+            super().close()  # type: ignore[misc]
 
     def read(self, size: int = 1) -> bytes:
         """Return at least one byte of the reply, before the exchange's deadline."""

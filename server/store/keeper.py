@@ -6,9 +6,10 @@ but the standard library, and nothing of this project. It answers with one JSON 
 closed it, or died by whatever means) it stops the server and removes what was temporary.
 
 PostgreSQL refuses to run as root. As root, this process therefore enters a user namespace in
-which root is uid 1000: nothing changes outside. Where namespaces are refused, the server runs
-as an unprivileged uid, with its data (and, if that uid cannot read them, a copy of the binaries)
-in a folder made for it. No user is created, no permission of an existing folder is changed.
+which root is another, known uid: nothing changes outside. initdb wants its uid to have a name; a
+user without one (a container with an arbitrary uid) enters such a namespace too. Where namespaces
+are refused, root's server runs as an unprivileged uid, with its data (and, if that uid cannot read
+them, a copy of the binaries) in a folder made for it. No user is created, no permission of an existing folder is changed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import ctypes
 import fcntl
 import json
 import os
+import pwd
 import select
 import shutil
 import signal
@@ -30,8 +32,7 @@ from typing import Any, NoReturn
 
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
-NAMESPACE_UID = 1000
-UNPRIVILEGED_UID = 65534  # "nobody" on every Linux
+NOBODY_UID = 65534  # on every Linux of today, if /etc/passwd does not say otherwise
 LOCK_WAIT_S = 10.0  # a predecessor that was killed needs a moment to end
 START_WAIT_S = 60.0
 STOP_WAIT_S = 10.0
@@ -166,8 +167,14 @@ class Keeper:
                 return descriptor
 
     def _take_identity(self) -> None:
-        """As root, become somebody whom PostgreSQL accepts."""
+        """As root, or without a name, become somebody whom PostgreSQL accepts."""
         if os.geteuid() != 0:
+            if not has_name(os.geteuid()) and not (self.namespaces and enter_namespace()):
+                raise KeeperError(
+                    f"uid {os.geteuid()} has no name, which PostgreSQL's initdb wants, and user "
+                    "namespaces are refused: give it an entry in /etc/passwd, or name another "
+                    "server with TELERIG_DATABASE_URL"
+                )
             return
         owner = 0
         if self.data_dir is not None:
@@ -176,7 +183,7 @@ class Keeper:
         if owner != 0:
             self.uid = owner
         elif not self.namespaces or not enter_namespace():
-            self.uid = UNPRIVILEGED_UID
+            self.uid = unprivileged_uid()
 
     def _own(self, folder: Path) -> None:
         """Give a folder that was made here to the user of the server."""
@@ -310,25 +317,47 @@ class Keeper:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
+def has_name(uid: int) -> bool:
+    """Tell whether a uid has an entry in the user database."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def named_uid() -> int:
+    """Give the smallest uid with a name that is not root's: "daemon" or "bin" nearly everywhere."""
+    return min((entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid != 0), default=NOBODY_UID)
+
+
+def unprivileged_uid() -> int:
+    """Give the uid of "nobody"."""
+    try:
+        return pwd.getpwnam("nobody").pw_uid
+    except KeyError:
+        return NOBODY_UID
+
+
 def enter_namespace() -> bool:
-    """Enter a user namespace in which root is an ordinary user; False where that is refused."""
-    group = os.getegid()
+    """Enter a user namespace in which we are an ordinary, named user; False where it is refused."""
+    user, group, inner = os.geteuid(), os.getegid(), named_uid()
     # The question is asked in a child: a namespace that cannot be mapped cannot be left.
     child = os.fork()
     if child == 0:
-        os._exit(0 if _map_namespace(group) else 1)
+        os._exit(0 if _map_namespace(user, group, inner) else 1)
     if os.waitpid(child, 0)[1] != 0:
         return False
-    return _map_namespace(group)
+    return _map_namespace(user, group, inner)
 
 
-def _map_namespace(group: int) -> bool:
+def _map_namespace(user: int, group: int, inner: int) -> bool:
     if _libc.unshare(CLONE_NEWUSER) != 0:
         return False
     try:
         Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{NAMESPACE_UID} 0 1")
-        Path("/proc/self/gid_map").write_text(f"{NAMESPACE_UID} {group} 1")
+        Path("/proc/self/uid_map").write_text(f"{inner} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{inner} {group} 1")
     except OSError:
         return False
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -228,8 +229,33 @@ def test_as_root_in_a_namespace() -> None:
         mapped = Path(f"/proc/{server.pid}/uid_map").read_text().split()
         if mapped == ["0", "0", "4294967295"]:
             pytest.skip("user namespaces are refused here")
-        assert mapped == ["1000", "0", "1"]
+        assert mapped[1:] == ["0", "1"]
+        assert pwd.getpwuid(int(mapped[0])).pw_uid != 0
         assert os.stat(f"/proc/{server.pid}").st_uid == 0
+
+
+@as_root
+def test_a_uid_without_a_name_enters_a_namespace() -> None:
+    """A user that is not in /etc/passwd, as in many containers, has a server all the same."""
+    nameless = 61234
+    with pytest.raises(KeyError):
+        pwd.getpwuid(nameless)
+    who: dict[str, object] = {"user": nameless, "group": nameless, "extra_groups": []}
+    program = (
+        "from server.store.embedded import EmbeddedPostgres\n"
+        "with EmbeddedPostgres(durable=False) as server: print(server.url('postgres'))"
+    )
+    done = subprocess.run(  # type: ignore[call-overload]
+        [python_of(who), "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        **who,
+    )
+    if "namespaces are refused" in done.stderr:
+        pytest.skip("user namespaces are refused here")
+    assert done.returncode == 0, done.stderr
 
 
 @as_root

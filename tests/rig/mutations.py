@@ -1,0 +1,441 @@
+"""Ways to break the gateway on purpose, one function each, for `tests/rig/test_mutations.py`.
+
+A function is named as `preload` of a run (`rig.job.Job`): the worker calls it before the gateway
+starts, and it replaces a piece of the real gateway for the rest of that process. Each one is a mistake
+that a programmer, a driver or a device could make, and that a scenario must notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import pynmea2  # type: ignore[import-untyped]
+import structlog
+
+from server.catalogue import by_name
+from server.clock import SystemClock
+from server.errors import StoreError
+from server.links import gps, nmea, nmea_sentence
+from server.links.nmea import EpochAssembler, Fix
+from server.links.obd import ObdLink
+from server.links.obd_adapter import ObdAdapter, Question
+from server.links.obd_port import ReplyGuard
+from server.links.supervisor import Supervisor
+from server.live import Hub
+from server.pipeline import Pipeline
+from server.readings import Reading
+from server.store.hotlog import HotLog
+
+READER_SLEEP_S = 0.1
+PUBLISH_LATE_S = 1.0
+SECOND_NS = 1_000_000_000
+CENTRAL_EUROPEAN_SUMMER_TIME_NS = 7_200 * SECOND_NS
+MILE_KM = 1.609344
+LIBRARY_TIMEOUT_S = 10.0  # python-OBD's own wait for a byte; it waits twelve times
+
+RPM, SPEED, MAF = by_name("RPM"), by_name("SPEED"), by_name("MAF")
+LOAD, THROTTLE = by_name("ENGINE_LOAD"), by_name("THROTTLE_POS")
+COOLANT, INTAKE_AIR, FUEL = by_name("COOLANT_TEMP"), by_name("INTAKE_TEMP"), by_name("FUEL_LEVEL")
+
+
+def _around(owner: Any, name: str) -> Callable[[Callable[..., Any]], None]:
+    """Replace `owner.name` by the decorated function, which gets the original as its first argument."""
+
+    def install(changed: Callable[..., Any]) -> None:
+        original = getattr(owner, name)
+
+        def replacement(*args: Any, **kwargs: Any) -> Any:
+            return changed(original, *args, **kwargs)
+
+        setattr(owner, name, replacement)
+
+    return install
+
+
+# -- time --------------------------------------------------------------------------------------------
+def obd_reader_sleeps() -> None:
+    """The OBD reader sleeps between an answer and its delivery."""
+
+    @_around(ObdLink, "_ask")
+    def ask(original: Any, link: ObdLink, question: Question) -> float | None:
+        value: float | None = original(link, question)
+        time.sleep(READER_SLEEP_S)
+        return value
+
+
+def obd_reader_dawdles() -> None:
+    """The OBD reader sleeps before each question: every answer is fresh, and there are too few."""
+
+    @_around(ObdLink, "_ask")
+    def ask(original: Any, link: ObdLink, question: Question) -> float | None:
+        time.sleep(READER_SLEEP_S)
+        value: float | None = original(link, question)
+        return value
+
+
+def gps_reader_sleeps() -> None:
+    """The GPS reader sleeps after each read."""
+
+    @_around(gps.GpsLink, "_receive")
+    def receive(original: Any, link: gps.GpsLink, port: Any) -> bytes:
+        chunk: bytes = original(link, port)
+        time.sleep(READER_SLEEP_S)
+        return chunk
+
+
+def clock_in_local_time() -> None:
+    """The gateway's clock gives local time for UTC."""
+
+    @_around(SystemClock, "now_ns")
+    def now_ns(original: Any, clock: SystemClock) -> int:
+        utc_ns: int = original(clock)
+        return utc_ns + CENTRAL_EUROPEAN_SUMMER_TIME_NS
+
+
+def gps_in_local_time() -> None:
+    """A fix is stamped with local time."""
+    _stamp_fixes(CENTRAL_EUROPEAN_SUMMER_TIME_NS)
+
+
+def gps_second_late() -> None:
+    """A fix is stamped with the second after its own."""
+    _stamp_fixes(SECOND_NS)
+
+
+def _stamp_fixes(late_ns: int) -> None:
+    @_around(EpochAssembler, "_fix")
+    def fix(original: Any, *args: Any) -> Fix:
+        sound: Fix = original(*args)
+        return dataclasses.replace(sound, time_ns=sound.time_ns + late_ns)
+
+
+def obd_second_early() -> None:
+    """An OBD value is stamped with the second before its own."""
+    _change_obd_readings(lambda r: msgspec.structs.replace(r, time_ns=r.time_ns - SECOND_NS))
+
+
+# -- the store ---------------------------------------------------------------------------------------
+def batch_not_stored() -> None:
+    """One batch in ten is published and acknowledged, and never written."""
+    numbers = itertools.count(1)
+
+    @_around(HotLog, "append")
+    async def append(original: Any, hotlog: HotLog, batch: Any) -> None:
+        if next(numbers) % 10:
+            await original(hotlog, batch)
+
+
+def last_batch_not_stored() -> None:
+    """A stop leaves what waits for its commit, and says that all is well."""
+
+    @_around(Pipeline, "stop")
+    async def stop(original: Any, pipeline: Any, timeout_s: float) -> int:
+        pipeline._closed = True
+        pipeline._publish()
+        pipeline._flusher.cancel()
+        pipeline._stored = pipeline._accepted
+        return 0
+
+
+def batch_stored_twice() -> None:
+    """One batch in ten is written again under another key."""
+    numbers = itertools.count(1)
+
+    @_around(HotLog, "append")
+    async def append(original: Any, hotlog: HotLog, batch: Any) -> None:
+        await original(hotlog, batch)
+        if next(numbers) % 10 == 0:
+            hotlog.boot += 1
+            await original(hotlog, batch)
+            hotlog.boot -= 1
+
+
+def commits_late() -> None:
+    """A commit waits ten times as long as configured."""
+
+    @_around(Pipeline, "__init__")
+    def init(original: Any, *args: Any, flush_s: float, **more: Any) -> None:
+        original(*args, flush_s=10 * flush_s, **more)
+
+
+# -- the door of the pipeline ------------------------------------------------------------------------
+def obd_batch_not_accepted() -> None:
+    """One OBD reading in fifty never enters the pipeline."""
+    _drop_offers(lambda reading: reading.signal < 1000, each=50)
+
+
+def gps_batch_not_accepted() -> None:
+    """One GPS epoch in twenty never enters the pipeline."""
+    _drop_offers(lambda reading: reading.signal >= 1000, each=20)
+
+
+def _drop_offers(concerns: Callable[[Reading], bool], each: int) -> None:
+    numbers = itertools.count(1)
+
+    @_around(Pipeline, "offer")
+    def offer(original: Any, pipeline: Pipeline, readings: Sequence[Reading]) -> None:
+        if not concerns(readings[0]) or next(numbers) % each:
+            original(pipeline, readings)
+
+
+def batch_accepted_twice() -> None:
+    """One delivery in fifty enters the pipeline two times."""
+    numbers = itertools.count(1)
+
+    @_around(Pipeline, "offer")
+    def offer(original: Any, pipeline: Pipeline, readings: Sequence[Reading]) -> None:
+        original(pipeline, readings)
+        if next(numbers) % 50 == 0:
+            original(pipeline, readings)
+
+
+# -- OBD values --------------------------------------------------------------------------------------
+def _change_obd_readings(change: Callable[[Reading], Reading | None]) -> None:
+    @_around(ObdLink, "_readings")
+    def readings(original: Any, *args: Any) -> list[Reading]:
+        return [changed for r in original(*args) if (changed := change(r)) is not None]
+
+
+def speed_in_mph() -> None:
+    """SPEED is stored in miles per hour."""
+    _scale(SPEED.id, 1 / MILE_KM)
+
+
+def rpm_scaled() -> None:
+    """RPM is one percent too high."""
+    _scale(RPM.id, 1.01)
+
+
+def boost_mirrored() -> None:
+    """BOOST, which the gateway derives, has the wrong sign."""
+    _scale(by_name("BOOST").id, -1.0)
+
+
+def _scale(signal: int, factor: float) -> None:
+    def change(r: Reading) -> Reading:
+        return msgspec.structs.replace(r, value=r.value * factor) if r.signal == signal else r
+
+    _change_obd_readings(change)
+
+
+def temperatures_swapped() -> None:
+    """COOLANT_TEMP and INTAKE_TEMP change places."""
+    other = {COOLANT.id: INTAKE_AIR.id, INTAKE_AIR.id: COOLANT.id}
+    _change_obd_readings(
+        lambda r: msgspec.structs.replace(r, signal=other.get(r.signal, r.signal))
+    )
+
+
+def wrong_signal() -> None:
+    """One THROTTLE_POS in twenty is stored as ENGINE_LOAD."""
+    numbers = itertools.count(1)
+
+    def change(r: Reading) -> Reading:
+        if r.signal == THROTTLE.id and next(numbers) % 20 == 0:
+            return msgspec.structs.replace(r, signal=LOAD.id)
+        return r
+
+    _change_obd_readings(change)
+
+
+def plan_lacks_maf() -> None:
+    """MAF is planned at 2 Hz and never asked for."""
+    _shorten_plan(MAF.id)
+
+
+def plan_lacks_fuel_level() -> None:
+    """FUEL_LEVEL is planned at 0.1 Hz and never asked for."""
+    _shorten_plan(FUEL.id)
+
+
+def _shorten_plan(signal: int) -> None:
+    @_around(ObdLink, "__init__")
+    def init(original: Any, link: ObdLink, name: str, options: Any, **more: Any) -> None:
+        plan = tuple(entry for entry in options.plan if entry.signal.id != signal)
+        original(link, name, dataclasses.replace(options, plan=plan), **more)
+
+
+def replies_unchecked() -> None:
+    """A reply is taken for the answer to whatever was asked last."""
+
+    @_around(Question, "__init__")
+    def init(original: Any, question: Question, *args: Any, **more: Any) -> None:
+        original(question, *args, **more)
+        question.prefix = b""
+        question.frame_bytes = 0
+
+
+# -- GPS values --------------------------------------------------------------------------------------
+def longitude_mirrored() -> None:
+    """East is west."""
+
+    @_around(nmea_sentence, "_position")
+    def position(original: Any, parsed: Any) -> tuple[float | None, float | None]:
+        lat_deg, lon_deg = original(parsed)
+        return lat_deg, None if lon_deg is None else -lon_deg
+
+
+def gps_speed_in_knots() -> None:
+    """GPS_SPEED is stored as the receiver says it."""
+    nmea_sentence.KPH_PER_KNOT = 1.0
+
+
+def altitude_of_epoch_before() -> None:
+    """RMC is paired with the GGA of the epoch before."""
+    before: list[Any] = []
+
+    @_around(EpochAssembler, "_fix")
+    def fix(original: Any, assembler: Any, epoch: Any, *args: Any) -> Fix:
+        before.append(epoch.sentences.get("GGA"))
+        if len(before) > 1:
+            epoch.sentences["GGA"] = before.pop(0)
+        sound: Fix = original(assembler, epoch, *args)
+        return sound
+
+
+def null_island() -> None:
+    """An epoch without a fix is stored as latitude and longitude 0."""
+    origin = nmea_sentence.Sentence(kind="RMC", lat_deg=0.0, lon_deg=0.0)
+
+    @_around(nmea, "_place")
+    def place(original: Any, by_kind: Any) -> Any:
+        return original(by_kind) or origin
+
+
+def position_held() -> None:
+    """An epoch without a fix is stored with the last position."""
+    last: list[Any] = [None]
+
+    @_around(nmea, "_place")
+    def place(original: Any, by_kind: Any) -> Any:
+        last[0] = original(by_kind) or last[0]
+        return last[0]
+
+
+def checksum_unchecked() -> None:
+    """A sentence is believed whatever its checksum says."""
+    gps.has_checksum = lambda sentence: True
+
+    @_around(pynmea2, "parse")
+    def parse(original: Any, line: str, check: bool = False) -> Any:
+        # pynmea2 compares a checksum wherever there is one.
+        return original(line.rpartition("*")[0], False)
+
+
+def satellites_doubled() -> None:
+    """SATS is two times what the receiver says."""
+
+    @_around(EpochAssembler, "_fix")
+    def fix(original: Any, *args: Any) -> Fix:
+        sound: Fix = original(*args)
+        count = sound.satellites
+        return dataclasses.replace(sound, satellites=None if count is None else 2 * count)
+
+
+# -- links that break --------------------------------------------------------------------------------
+def never_reconnects() -> None:
+    """A link that went down stays down."""
+
+    @_around(Supervisor, "run")
+    async def run(original: Any, supervisor: Any) -> None:
+        await supervisor._run_once()
+        await asyncio.Event().wait()
+
+
+def watchdog_off() -> None:
+    """python-OBD waits for a lost reply as long as it likes: 121 s."""
+
+    @_around(ReplyGuard, "left_s")
+    def left_s(original: Any, guard: ReplyGuard) -> float:
+        return LIBRARY_TIMEOUT_S
+
+    @_around(ReplyGuard, "took")
+    def took(original: Any, guard: ReplyGuard, data: bytes) -> None:
+        if data:
+            original(guard, data)
+
+
+def never_stale() -> None:
+    """Nothing is ever marked as stale."""
+
+    @_around(Supervisor, "_set_stale")
+    def set_stale(original: Any, supervisor: Supervisor, stale: tuple[int, ...]) -> None:
+        return
+
+
+# -- what others see ---------------------------------------------------------------------------------
+def every_second_frame() -> None:
+    """The live stream leaves out every second frame of readings."""
+    _leave_out_frames(each=2)
+
+
+def one_frame_in_fifty_missing() -> None:
+    """The live stream leaves out one frame of readings in fifty."""
+    _leave_out_frames(each=50)
+
+
+def _leave_out_frames(each: int) -> None:
+    numbers = itertools.count(1)
+
+    @_around(Hub, "readings")
+    def readings(original: Any, hub: Hub, seq_first: int, rows: Sequence[Reading]) -> None:
+        if next(numbers) % each:
+            original(hub, seq_first, rows)
+
+
+def frames_late() -> None:
+    """The live stream shows readings a second late."""
+
+    @_around(Hub, "readings")
+    def readings(original: Any, hub: Hub, seq_first: int, rows: Sequence[Reading]) -> None:
+        asyncio.get_running_loop().call_later(PUBLISH_LATE_S, original, hub, seq_first, rows)
+
+
+def error_logged() -> None:
+    """Something logs one error."""
+
+    @_around(Supervisor, "on_vehicle")
+    def on_vehicle(original: Any, supervisor: Supervisor, vin: str) -> None:
+        structlog.get_logger("telerig.mutation").error("made up", vin=vin)
+        original(supervisor, vin)
+
+
+def stop_fails() -> None:
+    """The gateway ends with an error."""
+
+    @_around(HotLog, "close")
+    async def close(original: Any, hotlog: HotLog) -> None:
+        await original(hotlog)
+        raise StoreError("made up")
+
+
+# -- randomness --------------------------------------------------------------------------------------
+def _real_random_byte() -> int:
+    """A byte of the kernel's own entropy: virtual time replaces `os.urandom`, and not this."""
+    with open("/dev/urandom", "rb", buffering=0) as entropy:
+        return entropy.read(1)[0]
+
+
+def clock_jitters() -> None:
+    """The gateway's clock is off by up to 255 ns, differently in each run."""
+
+    @_around(SystemClock, "now_ns")
+    def now_ns(original: Any, clock: SystemClock) -> int:
+        utc_ns: int = original(clock)
+        return utc_ns + _real_random_byte()
+
+
+def obd_reader_jitters() -> None:
+    """The OBD reader asks up to 255 us late, differently in each run."""
+
+    @_around(ObdLink, "_ask")
+    def ask(original: Any, link: ObdLink, question: Question) -> float | None:
+        time.sleep(_real_random_byte() * 1e-6)
+        value: float | None = original(link, question)
+        return value
