@@ -146,7 +146,8 @@ class Verdict:
 
     def sentence(self) -> str:
         """Say in one line what came out: for a failure's first line."""
-        where = f" in {self.limit.window}" if self.limit.window else ""
+        where = f" in {self.limit.phase}" if self.limit.phase else ""
+        where += ", except faults," if self.limit.except_faults else ""
         if self.value is None:
             return f"{self.limit.name}{where}: {self.outcome.value}, {self.reason}"
         text = f"{self.limit.name}{where} is {show(self.value, self.unit)}, bound {self.bound}"

@@ -12,6 +12,7 @@ from rig.scenario.model import PhaseSpec
 MAXIMUM_DURATION_S = 7 * 86400.0  # a week: longer is a typing accident
 MAXIMUM_SPEED_KPH = 400.0
 
+RESERVED_NAMES = ("lead-in", "lead-out")  # what rig.assembly puts around a drive
 _NAMED_EXAMPLE = "{cruise: {speed: 110 km/h, for: 5 min}, as: motorway}"
 
 
@@ -30,6 +31,12 @@ def read_phases(node: Node) -> tuple[PhaseSpec, ...]:
                     f"{phase.name!r} again (first on line {earlier.line})",
                     "give it another name with `as:`",
                 )
+        if phase.name in RESERVED_NAMES:
+            raise item.error(
+                "a phase name of your own",
+                f"{phase.name!r}, which the rig uses around the drive",
+                "give it another name with `as:`",
+            )
         phases.append(phase)
     return tuple(phases)
 

@@ -130,8 +130,8 @@ class Question:
     __slots__ = (
         "command",
         "frame_bytes",
-        "frames",
-        "frames_sure",
+        "frames_known",
+        "line",
         "offset",
         "prefix",
         "scale",
@@ -147,8 +147,8 @@ class Question:
         start = (length,) if can else ()
         self.prefix = bytes((*start, _SERVICE_1_REPLY, command.pid))
         self.frame_bytes = length + len(start)
-        self.frames: int | None = None
-        self.frames_sure = False
+        self.line = re.compile(rb"[0-9A-F]{3,8}" + self.prefix.hex().upper().encode())
+        self.frames_known = False
         self.unit_known = False
         self.scale = 1.0
         self.offset = 0.0
@@ -313,7 +313,7 @@ class ObdAdapter:
         if len(data) < question.frame_bytes:
             self._refuse(question, Trouble.CUT)
             return None
-        if not question.frames_sure:
+        if not question.frames_known:
             self._learn_frames(question)
         longest_s = self._longest_s = max(guard.took_s, self._longest_s * _REPLY_DECAY)
         guard.reply_s = min(max(_REPLY_FACTOR * longest_s, REPLY_FLOOR_S), self._reply_cap_s)
@@ -333,11 +333,11 @@ class ObdAdapter:
         if b"UNABLE TO CONNECT" in text:
             raise LinkLost("the adapter cannot reach the car any more (ignition off?)")
         if b"NO DATA" in text:
-            self._forget(question.command)
+            self._forget_question(question)
             self.trouble = Trouble.NO_DATA
             return
         if any(message in text for message in _ADAPTER_MESSAGES):
-            self._forget(question.command)
+            self._forget_question(question)
             self.trouble = Trouble.ERROR
             return
         self._refuse(question, Trouble.UNREADABLE)
@@ -350,7 +350,7 @@ class ObdAdapter:
     def _refuse(self, question: Question, trouble: Trouble) -> None:
         """Drop a reply and what the adapter still says: it must not answer the next question."""
         self.trouble = trouble
-        self._forget(question.command)
+        self._forget_question(question)
         if trouble is not Trouble.REFUSED:
             self._resynchronise(self._clock.monotonic_s() + self._reply_cap_s)
 
@@ -360,7 +360,7 @@ class ObdAdapter:
             self._repeats = False  # python-OBD#66: this clone does not repeat on a lone return
         self._recover(failure)
         self.trouble = Trouble.EMPTY if isinstance(failure, ReplyEmpty) else Trouble.LOST
-        self._forget(question.command)
+        self._forget_question(question)
 
     def _recover(self, failure: PortFailure) -> None:
         if isinstance(failure, ReplyEmpty):
@@ -408,6 +408,10 @@ class ObdAdapter:
 
     # -- what python-OBD remembers -----------------------------------------------------------------
     # There is no public way to these two; without them (another version) nothing is forgotten.
+    def _forget_question(self, question: Question) -> None:
+        question.frames_known = False
+        self._forget(question.command)
+
     def _forget(self, command: Any) -> None:
         counts = getattr(self._connection, "_OBD__frame_counts", None)
         if counts is not None:
@@ -418,14 +422,15 @@ class ObdAdapter:
         self._connection._OBD__last_command = b""
 
     def _learn_frames(self, question: Question) -> None:
-        """Accept the number of frames that python-OBD learnt if it is 1, or the same twice."""
+        """Correct the number of frames that python-OBD has just learnt: it counts noise too.
+
+        One too many costs the adapter's wait at each asking from then on, up to 200 ms.
+        """
         counts = getattr(self._connection, "_OBD__frame_counts", {})
-        frames = counts.get(question.command, 1)
-        if frames in (1, question.frames):
-            question.frames_sure = True
-        else:
-            question.frames = frames
-            counts.pop(question.command, None)
+        if question.command in counts:
+            lines = bytes(self._guard.reply).replace(b" ", b"").upper().splitlines()
+            counts[question.command] = max(1, sum(map(bool, map(question.line.match, lines))))
+        question.frames_known = True
 
     def _learn_unit(self, question: Question, value: Any) -> None:
         """Compare python-OBD's unit with the catalogue's, once: pint takes long to convert."""

@@ -149,7 +149,7 @@ def test_a_failure_says_what_broke_where_and_by_how_much() -> None:
     """The sentence has measure, window, value, bound and distance."""
     limit = Limit("obd.latency.p95", "ms", max=60.0, phase="cruise", except_faults=True)
     assert verdict(limit, 66.0).sentence() == (
-        "obd.latency.p95 in cruise, except faults is 66 ms, bound <= 60 ms, off by 6 ms"
+        "obd.latency.p95 in cruise, except faults, is 66 ms, bound <= 60 ms, off by 6 ms"
     )
 
 

@@ -57,6 +57,7 @@ def test_every_kind_is_read(load: Load) -> None:
         ("{idle: 900 h}", "at most 604800 s"),
         ("{idle: }", "a duration"),
         ("{idle: 30 s, as: two words}", "a phase name"),
+        ("{idle: 30 s, as: lead-in}", "a phase name of your own"),
         ("{cruise: 110 km/h}", "'cruise'"),
         ("{cruise: {speed: 110 km/h}}", "`for: 5 min`"),
         ("{cruise: {for: 5 min}}", "`speed: 110 km/h`"),

@@ -203,16 +203,36 @@ def test_an_unplugged_adapter_is_lost(adapter, elm) -> None:
         adapter.ask(question)
 
 
-def test_a_wrong_frame_count_is_not_kept(adapter, elm) -> None:
-    """python-OBD learns `010C0` and `010C2` from bad first replies; neither is asked for ever."""
-    for noise in (b"\xff>", b"SEARCHING...\r7E8 04 41 0C 1A F8 \r\r>"):
-        question = adapter.question(RPM)
-        reply_once(elm, b"010C", noise)
-        for _ in range(3):
-            adapter.ask(question)
-            adapter.ask(adapter.question(SPEED))
-        assert [asked for asked in elm.asked if asked.startswith(b"010C")][-1] == b"010C1"
-        adapter._forget(question.command)
+@pytest.mark.parametrize(
+    ("noise", "good"),
+    [
+        (b"\xff>", None),
+        (b"SEARCHING...\r7E8 04 41 0C 1A F8 \r\r>", None),
+        (b"#x\r7E8 04 41 0C 1A F8 \r#y\r\r>", None),
+        (b"\xff>", b"#x\r7E8 04 41 0C 1A F8 \r#y\r\r>"),
+        (b"\xff>", b"#x\r7E8 04 41 0C 1A F8 \r7E9 03 41 0D 40 \r\r>"),
+    ],
+)
+def test_a_wrong_frame_count_is_not_kept(adapter, elm, noise: bytes, good: bytes | None) -> None:
+    """python-OBD learns `010C0` and `010C3` from noise, each time anew; none is asked for ever."""
+    question, other = adapter.question(RPM), adapter.question(SPEED)
+    assert adapter.ask(question) == 1726.0
+    for reply in (noise, good):
+        if reply is not None:
+            reply_once(elm, b"010C", reply)
+        adapter.ask(question)
+        adapter.ask(other)
+    assert adapter.ask(question) == 1726.0
+    assert [asked for asked in elm.asked if asked.startswith(b"010C")][-1] == b"010C1"
+
+
+def test_two_ecus_are_two_frames(adapter, elm) -> None:
+    """Where the gearbox answers too, the digit is 2: the engine may be the second to answer."""
+    elm.replies[b"010D"] = b"7E9 03 41 0D 41 \r7E8 03 41 0D 40 \r\r>"
+    question = adapter.question(SPEED)
+    assert [adapter.ask(question), adapter.ask(adapter.question(RPM))] == [64.0, 1726.0]
+    assert adapter.ask(question) == 64.0
+    assert elm.asked[-1] == b"010D2"
 
 
 def test_an_adapter_that_does_not_repeat_is_asked_in_full(adapter, elm) -> None:
