@@ -1,33 +1,44 @@
 """`telerig`: finds its subcommands by entry point, and loads only the one that was asked for.
 
 Any installed package may add a command: an object in the entry point group `telerig.commands` with
-`help` (one line), `add_arguments(parser)` and `run(arguments) -> exit code`. So the gateway's
-machine loads no simulator, and the rig loads no web pages.
+`help` (one line), `add_arguments(parser)` and `run(arguments) -> exit code`; its docstring is what
+`--help` shows. So the gateway's machine loads no simulator, and the rig loads no web pages.
+
+What a user can cause ends in one line on standard error: wrong words and files with exit code 2, what
+failed with 1, Ctrl-C with 130 and a signal with 128 plus its number.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import difflib
+import inspect
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points, version
-from typing import Protocol
+from types import FrameType
+from typing import NoReturn, Protocol
+
+from rig.errors import RigError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
+SIGNAL_EXIT_BASE = 128  # what shells add to a signal's number
 GROUP = "telerig.commands"
 
 EPILOG = """\
 start here:
-  telerig demo                         drive idle, cruise and hard_driving, see the verdict
-  telerig run scenarios/idle.scenario.yaml
-  telerig device obd                   an ELM327 with a car behind it, for any client
-  telerig serve --config gateway.toml  the gateway, as in production
-  telerig COMMAND --help               what a command takes, with examples
+  telerig demo                                drive three scenarios, see the verdict and a report
+  telerig run scenarios/idle.scenario.yaml    one scenario
+  telerig device obd                          an ELM327 with a car behind it, for any client
+  telerig serve --config gateway.toml         the gateway, as in production
+  telerig COMMAND --help                      what a command takes, with examples
 
-exit code: 0 passed, 1 failed, 2 wrong usage or a wrong file.
+exit code: 0 passed, 1 failed, 2 wrong usage or a wrong file
 """
 
 
@@ -41,37 +52,85 @@ class Command(Protocol):
     def run(self, arguments: argparse.Namespace) -> int: ...
 
 
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP came: unwind as for Ctrl-C, so that nothing is left running."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; never shows a traceback for what a user can cause."""
+    """Run the command line and return its exit code."""
     if not sys.platform.startswith("linux"):
-        print(
-            f"telerig: expected Linux (it needs PTYs, poll and network namespaces), "
+        _complain(
+            "telerig",
+            "expected Linux (it needs PTYs, poll and process groups), "
             f"found {sys.platform}; use a Linux machine, a virtual machine or WSL 2",
-            file=sys.stderr,
         )
         return EXIT_USAGE
     arguments = list(sys.argv[1:] if argv is None else argv)
-    commands = {point.name: point for point in entry_points(group=GROUP)}
-    name = next((word for word in arguments if not word.startswith("-")), None)
-    parser = _parser(commands, only=name if name in commands else None)
-    options = parser.parse_args(arguments)
-    if not hasattr(options, "command_object"):
-        parser.print_help()
-        return EXIT_USAGE
-    command: Command = options.command_object
+    name = next((word for word in arguments if not word.startswith("-")), "")
+    prog = f"telerig {name}".strip()
     try:
-        return command.run(options)
+        with _signals_unwind():
+            code = _run(arguments, name)
+            sys.stdout.flush()
+            return code
     except KeyboardInterrupt:
-        print("telerig: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): that is its right.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _complain(prog, "interrupted")
+        return SIGNAL_EXIT_BASE + signal.SIGINT
+    except Terminated as error:
+        _complain(prog, f"ended by {signal.Signals(error.number).name}")
+        return SIGNAL_EXIT_BASE + error.number
+    except RigError as error:
+        _complain(prog, str(error))
+        return EXIT_USAGE if error.usage else EXIT_FAILED
+    except OSError as error:
+        # A reader of our output that has gone (`| head`) is within its rights. Nothing of the
+        # output may be left for the interpreter to write at its end, where it would fail again.
+        _discard_output()
+        if not isinstance(error, BrokenPipeError):
+            _complain(prog, f"expected to read and write files, found: {error}")
         return EXIT_FAILED
 
 
-def _parser(commands: dict[str, EntryPoint], only: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _run(arguments: Sequence[str], name: str) -> int:
+    commands = {point.name: point for point in entry_points(group=GROUP)}
+    if name and name not in commands:
+        _complain("telerig", _unknown(name, commands))
+        return EXIT_USAGE
+    parser = _parser(commands, only=name)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        place = f"telerig {name}".strip()
+        _complain(place, f"expected options that it knows, found {unknown[0]!r}; see {place} --help")
+        return EXIT_USAGE
+    if not hasattr(options, "command_object"):
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    command: Command = options.command_object
+    return command.run(options)
+
+
+def _unknown(name: str, commands: Mapping[str, EntryPoint]) -> str:
+    close = difflib.get_close_matches(name, commands, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return (
+        f"expected a command of {', '.join(sorted(commands))}; found {name!r}; "
+        f"{hint}see telerig --help"
+    )
+
+
+def _parser(commands: Mapping[str, EntryPoint], only: str) -> argparse.ArgumentParser:
+    parser = Parser(
         prog="telerig",
         description="A hardware-in-the-loop rig for vehicle telemetry, and the gateway it tests.",
         epilog=EPILOG,
@@ -79,16 +138,15 @@ def _parser(commands: dict[str, EntryPoint], only: str | None) -> argparse.Argum
     )
     parser.add_argument("--version", action="version", version=f"telerig {version('telerig')}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name in sorted(commands) if only is None else [only]:
+    for name in [only] if only else sorted(commands):
         try:
             command: Command = commands[name].load()
         except ImportError as error:
-            _add_unavailable(subparsers, name, error)
-            continue
+            command = _Unavailable(name, error)
         subparser = subparsers.add_parser(
             name,
             help=command.help,
-            description=command.__doc__ or command.help,
+            description=inspect.cleandoc(command.__doc__ or command.help),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_arguments(subparser)
@@ -103,23 +161,51 @@ class _Unavailable:
 
     def __init__(self, name: str, error: ImportError) -> None:
         self._text = (
-            f"telerig {name}: expected the package {error.name!r} to be installed; "
+            f"expected the package {error.name!r} to be installed, found none; "
             "install the extra that brings it, or everything: pip install 'telerig[all]'"
         )
+        self._name = name
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("ignored", nargs=argparse.REMAINDER)
 
     def run(self, arguments: argparse.Namespace) -> int:
-        print(self._text, file=sys.stderr)
+        _complain(f"telerig {self._name}", self._text)
         return EXIT_USAGE
 
 
-def _add_unavailable(subparsers: object, name: str, error: ImportError) -> None:
-    command = _Unavailable(name, error)
-    subparser = subparsers.add_parser(name, help=command.help)  # type: ignore[attr-defined]
-    command.add_arguments(subparser)
-    subparser.set_defaults(command_object=command)
+@contextlib.contextmanager
+def _signals_unwind() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into an exception, until a command sets handlers of its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def unwind(number: int, _frame: FrameType | None) -> None:
+        raise Terminated(number)
+
+    before = {
+        number: signal.signal(number, unwind)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _complain(prog: str, text: str) -> None:
+    with contextlib.suppress(OSError):
+        print(f"{prog}: {text}", file=sys.stderr, flush=True)
+
+
+def _discard_output() -> None:
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 if __name__ == "__main__":

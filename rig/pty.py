@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+import simpy
+
 from sim.serial_line import SerialLine
 
 BACKLOG_LIMIT_BYTES = 65536  # what a USB adapter's driver buffers for a host that does not read
+BACKLOG_PERIOD_S = 0.01  # how often a reader that fell behind is given more
 READ_BYTES = 65536
 
 
@@ -33,7 +36,7 @@ class PtyPort:
         path: symbolic link under which the port is found, as udev makes by-id names. It vanishes
             when the cable is pulled and comes back with a new PTY behind it. None: no link.
         hold_open: keep the port open from our side too. Otherwise what the device says while no
-            client has the port open is lost, as with a real adapter, and not read as old news later.
+            client has the port open is lost, as with a real adapter, and not read later as old news.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class PtyPort:
         self._hold_open = hold_open
         self.overflow_bytes = 0
         self._backlog = bytearray()
+        self._retrying = False
         self._open()
         line.attach_host(self._deliver)
         line.on_hang_up.append(self._close)
@@ -106,24 +110,40 @@ class PtyPort:
         if self._backlog:
             data = bytes(self._backlog) + data
             self._backlog.clear()
-        try:
-            written = os.write(self._master, data)
-        except BlockingIOError:
-            written = 0
+        written = self._write(data)
         if written < len(data):
             rest = data[written : written + BACKLOG_LIMIT_BYTES]
             self.overflow_bytes += len(data) - written - len(rest)
             self._backlog += rest
-        if self._hold_open:
-            # Polling the slave flushes the kernel's tty work queue: without it FIONREAD right after
-            # a write falls short in 5-10 % of calls, and virtual runs of one seed differ.
-            self._reader_poll.poll(0)
-        self.arrived()
+            self._retry_later()
+        if written:
+            self.arrived()
+
+    def _write(self, data: bytes) -> int:
+        """Hand bytes to the kernel; returns how many it took."""
+        try:
+            return os.write(self._master, data)
+        except BlockingIOError:
+            return 0
+
+    def _retry_later(self) -> None:
+        """Without this a reader that caught up would wait for the device's next word."""
+        if not self._retrying:
+            self._retrying = True
+            callbacks = self._line.env.timeout(BACKLOG_PERIOD_S).callbacks
+            assert callbacks is not None
+            callbacks.append(self._retry)
+
+    def _retry(self, _event: simpy.Event) -> None:
+        self._retrying = False
+        if self._backlog and not self._line.hung_up:
+            self._deliver(b"")
 
     def _pump(self) -> None:
-        try:
-            data = os.read(self._master, READ_BYTES)
-        except OSError:  # nothing there after all, or the far side is between two opens
-            return
+        # Two writes of the host in a row may stand in the kernel as one or two: take all there is.
+        data = b""
+        with contextlib.suppress(OSError):  # EAGAIN: that is all; EIO: between two opens
+            while piece := os.read(self._master, READ_BYTES):
+                data += piece
         if data and not self._line.hung_up:
             self._line.feed(data)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rig.limits import Outcome, Verdict
-from rig.measures.measures import Measured
 from rig.scenario.model import Scenario
+
+if TYPE_CHECKING:
+    from rig.measures.measures import Measured
 
 WALL_LIMIT_S = 60.0
 
@@ -61,6 +63,7 @@ class Run:
     Attributes:
         folder: of its record.
         measures: every figure over the whole run, by name.
+        places: for each verdict where it was broken worst; see `rig.whereabouts`.
         failure: why it did not come to its end, in one line; empty if it did.
         usage: True where that is the fault of the scenario file or the command line.
     """
@@ -72,6 +75,7 @@ class Run:
     trace_sha256: str = ""
     measures: Mapping[str, Measured] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
     failure: str = ""
     usage: bool = False
 
@@ -104,9 +108,11 @@ class Run:
     def failure_lines(self) -> list[str]:
         """What broke, where and by how much: one line for each."""
         lines = [self.failure] if self.failure else []
-        for verdict in self.broken:
-            place = f"  ({self.request.path}:{verdict.limit.line})" if verdict.limit.line else ""
-            lines.append(verdict.sentence() + place)
+        for verdict, place in zip(self.verdicts, self.places, strict=True):
+            if verdict.outcome.is_failure:
+                where = f"; {place}" if place else ""
+                line = f":{verdict.limit.line}" if verdict.limit.line else ""
+                lines.append(f"{verdict.sentence()}{where} ({self.request.path}{line})")
         return lines
 
     def document(self) -> dict[str, Any]:
@@ -119,6 +125,8 @@ class Run:
             "mode": request.mode,
             "passed": self.passed,
             "failure": self.failure or None,
+            "failures": self.failure_lines(),
+            "tightest": _margin_text(self.tightest),
             "sim_s": self.sim_s,
             "wall_s": round(self.wall_s, 3),
             "trace_sha256": self.trace_sha256,
@@ -138,3 +146,13 @@ class Run:
                 for verdict in self.verdicts
             ],
         }
+
+
+def seeds_of(scenario: Scenario, count: int, first: int | None = None) -> Sequence[int]:
+    """`count` seeds, beginning with the scenario's own or `first`."""
+    start = scenario.seed if first is None else first
+    return range(start, start + count)
+
+
+def _margin_text(verdict: Verdict | None) -> str:
+    return "" if verdict is None else f"{verdict.limit.name} {verdict.margin_pct:+.0f} %"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import select
 import time
 from collections.abc import Callable
@@ -11,13 +12,14 @@ from rig.vtime.kernel import WorldClock
 
 CLOSED_PORT_PERIOD_S = 0.02  # how often a port that nobody has open is looked at again
 LATE_S = 0.005  # lateness worth counting: beyond this the machine, not the model, sets the timing
+LONGEST_WAIT_S = 1.0
 
 
 class WallClock:
     """Drives a `WorldClock` at `pace` simulated seconds per second.
 
-    Simulated time 0 is the instant of construction. Deadlines are computed from it, so there is no drift. `simpy.rt` is not used because it
-    sleeps blindly and cannot wake on input.
+    Simulated time 0 is the instant of construction. Deadlines are computed from it, so there is no
+    drift. `simpy.rt` is not used because it sleeps blindly and cannot wake on input.
 
     Args:
         pace: simulated seconds per wall second, > 0.
@@ -34,6 +36,7 @@ class WallClock:
         self._pumps: dict[int, Callable[[], None]] = {}
         self._closed: set[int] = set()  # POLLHUP would make every poll return at once
         self._start_s = time.monotonic()
+        self._wake = -1
         self.stopped = False
 
     # -- ports -------------------------------------------------------------------------------------
@@ -43,20 +46,35 @@ class WallClock:
         self._poll.register(descriptor, select.POLLIN)
 
     def unwatch_port(self, descriptor: int) -> None:
+        """Look at `descriptor` no more; harmless for one that is not watched."""
         if self._pumps.pop(descriptor, None) is not None and descriptor not in self._closed:
             self._poll.unregister(descriptor)
         self._closed.discard(descriptor)
 
     # -- running -----------------------------------------------------------------------------------
     def stop(self) -> None:
-        """End `run` at the next opportunity; safe in a signal handler."""
+        """End `run` at once; safe in a signal handler."""
         self.stopped = True
+        if self._wake >= 0:
+            os.eventfd_write(self._wake, 1)
 
     def run(self, until_s: float = math.inf) -> None:
         """Run the world until `until_s` (simulated seconds), `stop()`, or for ever."""
-        env, pace, start_s = self.env, self.pace, self._start_s
+        # A signal's handler runs while poll() waits, but poll() then goes on waiting: stop() needs
+        # something that poll() looks at.
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll.register(self._wake, select.POLLIN)
+        try:
+            self._run(until_s)
+        finally:
+            self._poll.unregister(self._wake)
+            wake, self._wake = self._wake, -1
+            os.close(wake)
+
+    def _run(self, until_s: float) -> None:
+        env, pace = self.env, self.pace
         while not self.stopped:
-            now_s = (time.monotonic() - start_s) * pace
+            now_s = self._now_s()
             next_s = env.peek()
             while next_s <= now_s and next_s <= until_s:
                 lateness_s = (now_s - next_s) / pace
@@ -68,23 +86,28 @@ class WallClock:
             env.advance(min(now_s, until_s))
             if now_s >= until_s:
                 return
-            wait_s = min(1.0, (min(next_s, until_s) - now_s) / pace)
+            wait_s = min(LONGEST_WAIT_S, (min(next_s, until_s) - now_s) / pace)
             if self._closed:
                 wait_s = min(wait_s, CLOSED_PORT_PERIOD_S)
                 self._look_at_closed_ports()
             # poll() counts whole milliseconds: round down and spin the rest away with poll(0), so
             # that an ECU's 8 ms do not become 9.
             for descriptor, event in self._poll.poll(int(wait_s * 1000)):
-                pump = self._pumps.get(descriptor)
-                if pump is None:
-                    continue
-                if event & select.POLLIN:
-                    now_s = (time.monotonic() - start_s) * pace
-                    env.advance(min(now_s, env.peek()))  # never past an event that is still due
-                    pump()
-                else:
-                    self._poll.unregister(descriptor)
-                    self._closed.add(descriptor)
+                self._serve(descriptor, event)
+
+    def _serve(self, descriptor: int, event: int) -> None:
+        pump = self._pumps.get(descriptor)
+        if pump is None:
+            return
+        if event & select.POLLIN:
+            self.env.advance(min(self._now_s(), self.env.peek()))  # never past an event still due
+            pump()
+        else:
+            self._poll.unregister(descriptor)
+            self._closed.add(descriptor)
+
+    def _now_s(self) -> float:
+        return (time.monotonic() - self._start_s) * self.pace
 
     def _look_at_closed_ports(self) -> None:
         for descriptor in list(self._closed):
@@ -94,3 +117,43 @@ class WallClock:
             if not events or events[0][1] & select.POLLIN:
                 self._closed.discard(descriptor)
                 self._poll.register(descriptor, select.POLLIN)
+
+
+class HastyClock(WallClock):
+    """Wall time, but nobody waits for a busy device: what it does next is done at once.
+
+    Whatever the device would spend on a request, be it CAN frames, timeouts or processing, passes in
+    the world and not on the wall; then the world goes on at its pace from there. It is ahead of the
+    time of day from then on.
+
+    Args:
+        is_busy: True while somebody waits for the device.
+    """
+
+    RUSH_LIMIT_S = 5.0  # simulated, after an input: a device that is busy for ever gets its pace back
+    RUSH_STEPS = 500  # events between two looks at the ports
+
+    def __init__(self, is_busy: Callable[[], bool]) -> None:
+        super().__init__()
+        self._is_busy = is_busy
+        self._rush_until_s = 0.0
+
+    def _serve(self, descriptor: int, event: int) -> None:
+        super()._serve(descriptor, event)
+        self._rush_until_s = self.env.now + self.RUSH_LIMIT_S
+        self._rush()
+
+    def _rush(self) -> None:
+        env, is_busy, until_s = self.env, self._is_busy, self._rush_until_s
+        for _ in range(self.RUSH_STEPS):
+            next_s = env.peek()
+            # What is due at this very instant belongs to it: a reply on its way out of the line.
+            if next_s > env.now and (next_s > until_s or not is_busy()):
+                break
+            env.step()
+        ahead_s = env.now - self._now_s()
+        if ahead_s > 0:
+            self._start_s -= ahead_s / self.pace
+
+    def _now_s(self) -> float:
+        return (time.monotonic() - self._start_s) * self.pace

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rig.commands.arguments import count
+from rig.errors import RigError
 
 if TYPE_CHECKING:
-    from rig.runner import Request, Run
+    from rich.console import Console
+
+    from rig.commands.twice import Pair
+    from rig.request import Request, Run
 
 REPORTERS = "telerig.reporters"  # entry points: callable(run folders, HTML path) -> path written
+REPORTER = "html"
+
+
+class ReportError(RigError):
+    """The report cannot be written."""
+
+
+class ReportFolderError(ReportError):
+    """The report is to go where it cannot."""
+
+    usage = True
 
 
 def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,109 +39,109 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where records go (runs/)"
     )
     parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="where the HTML report goes (in the runs folder)"
+        "--report", type=Path, metavar="FILE", help="where the HTML report goes (DIR/report.html)"
     )
     parser.add_argument(
-        "-j", "--jobs", type=int, metavar="N", help="runs at a time (one for each core)"
+        "-j", "--jobs", type=count, metavar="N", help="runs at a time (one for each core)"
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON document instead of tables"
     )
 
 
-def run_batch(requests: Sequence[Request], options: argparse.Namespace) -> int:
-    """Run, show, report. Exit code 0: all passed, 1: not, 2: wrong usage."""
+def run_batch(
+    requests: Sequence[Request], options: argparse.Namespace, *, twice: bool = False
+) -> int:
+    """Run, show, report. Exit code 0: all passed, 1: not, 2: a file is wrong.
+
+    Args:
+        requests: what to run.
+        options: see `add_batch_arguments`.
+        twice: run each two times; it passes only if both have the same trace.
+
+    Raises:
+        RigError: the machine cannot run anything: no database server, no place for records.
+    """
     from rich.console import Console
 
-    from rig.errors import RigError
-    from rig.runner import Runner, default_jobs
-    from rig.terminal import ProgressView, print_run, print_summary, shown_path
+    from rig.runs_folder import prepare_runs_folder
+    from rig.terminal import print_summary, say, shown_path
 
+    prepare_runs_folder(options.runs)
+    page: Path = options.report or options.runs / "report.html"
+    if not page.parent.is_dir():
+        raise ReportFolderError(f"--report {page}: expected a folder that exists, found none")
     console = Console(stderr=options.json)
     start_s = time.monotonic()
-    runs: list[Run] = []
-    try:
-        with ProgressView(console) as view:
-            jobs = options.jobs or min(default_jobs(), len(requests))
-            with Runner(options.runs, jobs=jobs, on_progress=view.update) as runner:
-                futures = [runner.submit(request) for request in requests]
-                for future in futures:
-                    run = future.result()
-                    view.finished(run.request)
-                    runs.append(run)
-                    if not options.json:
-                        print_run(console, run)
-    except RigError as error:
-        print(f"telerig: {error}", file=sys.stderr)
-        return 2 if error.usage else 1
+    pairs = _drive(requests, options, console, twice=twice)
     wall_s = time.monotonic() - start_s
-    report = write_report(runs, options.report or options.runs / "report.html")
+    runs = [pair.first for pair in pairs]
+    report = write_report(runs, page)
     if options.json:
-        print_json(runs, wall_s, report)
+        print_json(pairs, wall_s, report)
     else:
         print_summary(console, runs, wall_s)
         if report is not None:
-            console.print(f"report: {shown_path(report)}", highlight=False)
+            say(console, f"report: {shown_path(report)}")
     if any(run.usage for run in runs):
         return 2
-    return 0 if all(run.passed for run in runs) else 1
+    return 0 if all(pair.passed for pair in pairs) else 1
 
 
-def write_report(runs: Sequence[Run], path: Path) -> Path | None:
-    """Let the installed reporter write its page; None where there is none or nothing to show."""
+def _drive(
+    requests: Sequence[Request], options: argparse.Namespace, console: Console, *, twice: bool
+) -> list[Pair]:
+    from rig.commands.twice import Pair, again
+    from rig.runner import Runner, default_jobs
+    from rig.terminal import ProgressView, print_run, say
+
+    jobs = options.jobs or min(default_jobs(), len(requests) * (2 if twice else 1))
+    pairs: list[Pair] = []
+    with (
+        ProgressView(console) as view,
+        Runner(options.runs, jobs=jobs, on_progress=view.update) as runner,
+    ):
+        orders = [
+            [runner.submit(one) for one in ([request, again(request)] if twice else [request])]
+            for request in requests
+        ]
+        for order in orders:
+            pair = Pair(*(future.result() for future in order))
+            for run in pair.runs:
+                view.finished(run.request)
+            pairs.append(pair)
+            if not options.json:
+                print_run(console, pair.first)
+                for line in pair.lines():
+                    say(console, f"  {line}", "" if pair.passed else "bold red")
+    return pairs
+
+
+def write_report(runs: Iterable[Run], path: Path) -> Path | None:
+    """Let the installed reporter write its page; None where there is none or nothing to show.
+
+    Raises:
+        ReportError: the page cannot be written.
+    """
     folders = [run.folder for run in runs if run.trace_sha256]
-    reporter: Callable[[Sequence[Path], Path], Path] | None = None
-    for point in entry_points(group=REPORTERS):
-        try:
-            reporter = point.load()
-        except (ImportError, AttributeError):
-            continue
-    if reporter is None or not folders:
+    reporters = list(entry_points(group=REPORTERS, name=REPORTER))
+    if not folders or not reporters:
         return None
-    return reporter(folders, path)
+    try:
+        reporter: Callable[[Sequence[Path], Path], Path] = reporters[0].load()
+        return reporter(folders, path)
+    except ImportError:  # the extra that draws is not installed
+        return None
+    except OSError as error:
+        raise ReportError(f"report {path}: expected to write it, found: {error}") from error
 
 
-def print_json(runs: Sequence[Run], wall_s: float, report: Path | None) -> None:
+def print_json(pairs: Sequence[Pair], wall_s: float, report: Path | None) -> None:
     """The same figures for a script."""
-    import json
-
-    print(
-        json.dumps(
-            {
-                "passed": all(run.passed for run in runs),
-                "wall_s": round(wall_s, 3),
-                "report": str(report) if report else None,
-                "runs": [run_document(run) for run in runs],
-            },
-            indent=1,
-        )
-    )
-
-
-def run_document(run: Run) -> dict[str, Any]:
-    """One run as plain values."""
-    return {
-        "scenario": run.request.scenario.id,
-        "seed": run.request.seed,
-        "mode": run.request.mode,
-        "passed": run.passed,
-        "failure": run.failure or None,
-        "sim_s": run.sim_s,
-        "wall_s": round(run.wall_s, 3),
-        "trace_sha256": run.trace_sha256,
-        "record": str(run.folder),
-        "command": run.request.command,
-        "limits": [
-            {
-                "limit": verdict.limit.name,
-                "phase": verdict.limit.window or None,
-                "value": verdict.value,
-                "unit": verdict.unit,
-                "bound": verdict.bound,
-                "margin": verdict.margin,
-                "outcome": verdict.outcome.value,
-                "reason": verdict.reason or None,
-            }
-            for verdict in run.verdicts
-        ],
+    document = {
+        "passed": all(pair.passed for pair in pairs),
+        "wall_s": round(wall_s, 3),
+        "report": str(report) if report else None,
+        "runs": [pair.document() for pair in pairs],
     }
+    print(json.dumps(document, indent=1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from rig.commands.batch import add_batch_arguments, run_batch
@@ -25,20 +24,15 @@ class DemoCommand:
         add_batch_arguments(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
-        from rig.errors import RigError
-        from rig.runner import Request
+        from rig.request import Request
         from rig.scenario import expand_scenario
 
         folder = scenarios_folder()
-        try:
-            requests = [
-                Request(scenario, scenario.seed, scenario.mode)
-                for name in SCENARIOS
-                for scenario in expand_scenario(folder / f"{name}.scenario.yaml")
-            ]
-        except RigError as error:
-            print(f"telerig demo: {error}", file=sys.stderr)
-            return 2
+        requests = [
+            Request(scenario, scenario.seed, scenario.mode)
+            for name in SCENARIOS
+            for scenario in expand_scenario(folder / f"{name}.scenario.yaml")
+        ]
         return run_batch(requests, arguments)
 
 

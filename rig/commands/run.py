@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rig.commands.arguments import count, seed
 from rig.commands.batch import add_batch_arguments, run_batch
+from rig.errors import RigError
+
+if TYPE_CHECKING:
+    from rig.request import Request
+
+
+class TwicePacedError(RigError):
+    """A run in wall time cannot be repeated exactly."""
+
+    usage = True
 
 
 class RunCommand:
     """Run scenario files against the real gateway and judge what it achieved.
 
+    Each run leaves a record; `telerig report` judges and shows it again.
+
     examples:
       telerig run scenarios/idle.scenario.yaml
       telerig run scenarios/tunnel.scenario.yaml --seed 7 --twice
       telerig run scenarios/*.scenario.yaml --seeds 5 --json
+      telerig run scenarios/cruise.scenario.yaml --mode paced     in wall time, the gateway
+                                                                  a process of its own
+
+    exit code: 0 all limits kept, 1 not, 2 a file or an option is wrong
     """
 
     help = "run scenario files and judge them"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("scenario", nargs="+", type=Path, metavar="FILE")
-        parser.add_argument("--seed", type=int, metavar="N", help="first seed (the scenario's own)")
-        parser.add_argument("--seeds", type=int, default=1, metavar="N", help="how many seeds (1)")
+        parser.add_argument("--seed", type=seed, metavar="N", help="first seed (the scenario's own)")
+        parser.add_argument("--seeds", type=count, default=1, metavar="N", help="how many seeds (1)")
         parser.add_argument("--variant", metavar="NAME", help="one variant of a matrix (all)")
         parser.add_argument(
             "--mode", choices=("virtual", "paced"), help="which clock (the scenario's own)"
@@ -31,39 +48,35 @@ class RunCommand:
         parser.add_argument(
             "--twice",
             action="store_true",
-            help="run each two times and show the first divergence, if any",
+            help="run each two times; show where their traces first differ, if they do",
         )
         add_batch_arguments(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
-        from rig.errors import RigError
-        from rig.runner import Request, seeds_of
-        from rig.scenario import expand_scenario
-
-        requests: list[Request] = []
-        try:
-            for path in arguments.scenario:
-                for scenario in expand_scenario(path):
-                    if arguments.variant not in (None, scenario.variant):
-                        continue
-                    requests += [
-                        Request(scenario, seed, arguments.mode or scenario.mode)
-                        for seed in seeds_of(scenario, arguments.seeds, arguments.seed)
-                    ]
-        except RigError as error:
-            print(f"telerig run: {error}", file=sys.stderr)
-            return 2
-        if not requests:
-            print(
-                f"telerig run: expected a variant that the file has, got {arguments.variant!r}",
-                file=sys.stderr,
+        requests = [
+            request for path in arguments.scenario for request in _requests_of(path, arguments)
+        ]
+        if arguments.twice and any(request.mode == "paced" for request in requests):
+            raise TwicePacedError(
+                "--twice: expected virtual runs, found a paced one; wall time never repeats itself"
             )
-            return 2
-        if arguments.twice:
-            from rig.commands.twice import run_twice
+        return run_batch(requests, arguments, twice=arguments.twice)
 
-            return run_twice(requests, arguments)
-        return run_batch(requests, arguments)
+
+def _requests_of(path: Path, arguments: argparse.Namespace) -> list[Request]:
+    from rig.request import Request, seeds_of
+    from rig.scenario import expand_scenario, load_scenario
+
+    scenarios = (
+        expand_scenario(path)
+        if arguments.variant is None
+        else (load_scenario(path, arguments.variant),)
+    )
+    return [
+        Request(scenario, seed, arguments.mode or scenario.mode)
+        for scenario in scenarios
+        for seed in seeds_of(scenario, arguments.seeds, arguments.seed)
+    ]
 
 
 COMMAND = RunCommand()

@@ -2,61 +2,69 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import Any
 
-if TYPE_CHECKING:
-    from rig.runner import Request
+from rig.request import Request, Run
 
 
-def run_twice(requests: Sequence[Request], options: argparse.Namespace) -> int:
-    """Run each request two times; exit code 0 only if every pair has one trace."""
-    from rich.console import Console
+def again(request: Request) -> Request:
+    """Return a request for the same run once more."""
+    return replace(request)
 
-    from rig.errors import RigError
-    from rig.record.compare import compare
-    from rig.record.reader import RecordReader
-    from rig.runner import Runner, default_jobs
-    from rig.terminal import ProgressView
 
-    console = Console(stderr=options.json)
-    failed = False
-    virtual = [request for request in requests if request.mode == "virtual"]
-    if len(virtual) < len(requests):
-        print(
-            "telerig run --twice: expected virtual runs, got a paced one: "
-            "wall time never repeats itself; leave out --mode paced",
-            file=sys.stderr,
-        )
-        return 2
-    try:
-        with (
-            ProgressView(console) as view,
-            Runner(
-                options.runs, jobs=options.jobs or default_jobs(), on_progress=view.update
-            ) as runner,
-        ):
-            pairs = [(runner.submit(r), runner.submit(r)) for r in requests]
-            for first_future, second_future in pairs:
-                first, second = first_future.result(), second_future.result()
-                name = f"{first.request.scenario.id}, seed {first.request.seed}"
-                broken = first.failure or second.failure
-                if broken:
-                    console.print(f"[bold red]{name}[/]: {broken}", highlight=False)
-                    failed = True
-                elif first.trace_sha256 == second.trace_sha256:
-                    console.print(
-                        f"[green]{name}[/]: two runs, one trace {first.trace_sha256}",
-                        highlight=False,
-                    )
-                else:
-                    failed = True
-                    divergence = compare(RecordReader(first.folder), RecordReader(second.folder))
-                    console.print(f"[bold red]{name}[/]: the runs differ", highlight=False)
-                    console.print(str(divergence), highlight=False, markup=False)
-    except RigError as error:
-        print(f"telerig run --twice: {error}", file=sys.stderr)
-        return 1
-    return 1 if failed else 0
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A run, and the same run once more where that was asked for."""
+
+    first: Run
+    second: Run | None = None
+
+    @property
+    def runs(self) -> list[Run]:
+        """Both, or the one."""
+        return [self.first] if self.second is None else [self.first, self.second]
+
+    @property
+    def same(self) -> bool:
+        """True if both have one trace."""
+        return self.second is None or self.first.trace_sha256 == self.second.trace_sha256 != ""
+
+    @property
+    def passed(self) -> bool:
+        """True if the limits were kept, and both runs have one trace."""
+        return self.first.passed and self.same
+
+    def lines(self) -> list[str]:
+        """What the repetition showed, for people; nothing where there was none."""
+        if self.second is None:
+            return []
+        if self.same:
+            return [f"again: the same trace {self.first.trace_sha256}\n"]
+        if not self.first.failure and self.second.failure:
+            return [f"again: did not run to its end: {self.second.failure}\n"]
+        lines = ["again: another trace", *self._divergence().splitlines()]
+        return [*lines, f"record of the second run: {self.second.folder}\n"]
+
+    def document(self) -> dict[str, Any]:
+        """Return the run as plain values, and what the repetition showed."""
+        document = self.first.document()
+        if self.second is not None:
+            document["again"] = {
+                "same": self.same,
+                "trace_sha256": self.second.trace_sha256,
+                "record": str(self.second.folder),
+                "failure": self.second.failure or None,
+                "divergence": self._divergence() or None,
+            }
+        return document
+
+    def _divergence(self) -> str:
+        from rig.record.compare import compare
+        from rig.record.reader import RecordReader
+
+        if self.second is None or self.same or self.first.failure or self.second.failure:
+            return ""
+        first = RecordReader(self.first.folder)
+        found = compare(first, RecordReader(self.second.folder))
+        return "" if found is None else found.describe(first.manifest)

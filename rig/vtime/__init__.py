@@ -1,4 +1,4 @@
-"""Virtual time: an unmodified asyncio program with blocking threads runs on the world's SimPy clock.
+"""Virtual time: an unmodified asyncio program with blocking threads on the world's SimPy clock.
 
 Rules, each proven by a test:
     1. *Baton*: of the event loop and the blocking threads exactly one runs at any moment.
@@ -9,8 +9,8 @@ Rules, each proven by a test:
        World events of an instant run before asyncio timers of the same instant.
     4. *Time stands still while a database request is open* (`rig.vtime.external`).
 
-`install()` must run before the program under test is imported, in a fresh process; that process ends
-with `os._exit`, because library threads that are parked in virtual time cannot be unwound.
+`install()` must run before the program under test is imported, in a fresh process; that process
+ends with `os._exit`, because library threads that are parked in virtual time cannot be unwound.
 """
 
 from rig.vtime.kernel import Deadlock, Kernel, VirtualTimeError, WorldClock

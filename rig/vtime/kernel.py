@@ -1,4 +1,4 @@
-"""The kernel of virtual time: one baton, one clock, threads that drive the world while they wait."""
+"""The kernel of virtual time: one baton, one clock, threads that drive the world as they wait."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 import simpy
 
-SPIN_READS = 20_000  # clock reads without blocking after which time creeps, so that a spin loop ends
+SPIN_READS = 20_000  # clock reads without blocking after which time creeps: spin loops end
 SPIN_STEP_S = 0.001
+TIMEOUT_MAX_S = threading.TIMEOUT_MAX  # what the real primitives take at most
 
 _real_monotonic = time.monotonic
 
@@ -23,7 +24,7 @@ class VirtualTimeError(RuntimeError):
     """Something that virtual time cannot do was asked of it."""
 
 
-class Deadlock(VirtualTimeError):
+class Deadlock(VirtualTimeError):  # noqa: N818  it says what it is
     """Nothing is left that could ever happen, yet somebody waits."""
 
 
@@ -40,6 +41,8 @@ class Host(Protocol):
     """The event loop's side, as the kernel sees it (implemented by `rig.vtime.loop`)."""
 
     def wants_turn(self) -> bool: ...
+
+    def has_input(self) -> bool: ...
 
 
 class Part:
@@ -114,7 +117,6 @@ class Kernel:
         self._local.part = self.host
         self.ports_poll = select.poll()
         self.pumps: dict[int, Callable[[], None]] = {}
-        self.on_idle: Callable[[], None] | None = None
 
     # -- clock -------------------------------------------------------------------------------------
     def now_s(self) -> float:
@@ -122,8 +124,9 @@ class Kernel:
         self._reads += 1
         if self._reads > SPIN_READS and not self.booting and not self.stepping:
             self._reads = 0
-            self.sleep(SPIN_STEP_S)
-        return self.env._now  # type: ignore[no-any-return]
+            if self.part() is not None:
+                self.sleep(SPIN_STEP_S)
+        return self.env._now
 
     def now_ns(self) -> int:
         """Virtual nanoseconds since second 0."""
@@ -156,18 +159,22 @@ class Kernel:
                 hook._invoke_excepthook(thread)
             finally:
                 part.over = True
+                self.parts.remove(part)
                 for wait in part.joiners:
                     wait.fire()
                 self._drive(part)
 
         thread.run = body  # type: ignore[method-assign]
-        self.parts.append(part)
         self.booting = True
         try:
             start(thread)
             part.started.acquire()
+        except BaseException:  # it runs already, or the system has no more threads
+            thread.run = run  # type: ignore[method-assign]
+            raise
         finally:
             self.booting = False
+        self.parts.append(part)
         self.runnable.append(part)
         return part
 
@@ -184,8 +191,12 @@ class Kernel:
     def block(self, wait: Wait, timeout_s: float | None = None) -> bool:
         """Block the calling thread until `wait` fires; False when the timeout came first."""
         if self.stepping:
+            wait.fired = True  # whoever holds it must wake nobody later
             raise VirtualTimeError("a model of the world made a blocking call")
         if timeout_s is not None and not wait.fired:
+            if not timeout_s <= TIMEOUT_MAX_S:
+                wait.fired = True
+                raise OverflowError("timeout value is too large")
             timer = self.env.timeout(timeout_s if timeout_s > 0.0 else 0.0)
             timer.callbacks.append(wait.expire)
         self._drive(wait.part)
@@ -196,10 +207,12 @@ class Kernel:
         self.block(self.new_wait(), duration_s)
 
     # -- the world ---------------------------------------------------------------------------------
-    def watch_port(self, descriptor: int, pump: Callable[[], None]) -> None:
-        """`pump()` is called soon after somebody wrote to the other end of `descriptor`."""
+    def watch_port(
+        self, descriptor: int, pump: Callable[[], None], event: int = select.POLLIN
+    ) -> None:
+        """`pump()` is called as soon as a part has run that made `descriptor` ready."""
         self.pumps[descriptor] = pump
-        self.ports_poll.register(descriptor, select.POLLIN)
+        self.ports_poll.register(descriptor, event)
 
     def unwatch_port(self, descriptor: int) -> None:
         if self.pumps.pop(descriptor, None) is not None:
@@ -225,13 +238,18 @@ class Kernel:
     def step_as_host(self) -> None:
         """One event, stepped by the loop's selector; errors of the world are raised as they are."""
         if self.env._now > self.until_s:
-            raise VirtualTimeError(
-                f"expected the run to end before {self.until_s:.0f} s of simulated time"
-            )
+            raise self._overtime()
         try:
             self.step()
         except simpy.core.EmptySchedule:
             raise Deadlock(self._deadlock_text()) from None
+
+    def advance(self, time_s: float) -> None:
+        """Move the clock on to a timer of the loop; no event lies before it."""
+        if time_s > self.until_s:
+            raise self._overtime()
+        self._reads = 0
+        self.env.advance(time_s)
 
     def _drive(self, me: Part) -> None:
         """Run the world until it is `me`'s turn, or hand the baton over to whose turn comes first.
@@ -240,38 +258,38 @@ class Kernel:
         """
         runnable = self.runnable
         env = self.env
+        host_side = self.host_side
         self.pump()
+        if host_side is not None and host_side.has_input():
+            self.dirty = True
         while True:
-            if runnable and self.failure is None:
+            if self.failure is not None:
+                if me is self.host:  # blocked in a call, outside its selector
+                    raise self.failure
+                self._hand_over(me, self.host)
+                return
+            if runnable:
                 chosen = runnable.popleft()
                 if chosen is not me:
                     self._hand_over(me, chosen)
                 return
-            if self.host_side is not None and (
-                self.failure is not None
-                or self.external
+            if host_side is not None and (
+                self.external
                 or self.dirty
-                or env.peek() > self.deadline_s
-                or self.host_side.wants_turn()
+                or (next_s := env.peek()) > self.deadline_s
+                or next_s == math.inf
+                or host_side.wants_turn()
             ):
                 self._hand_over(me, self.host)
                 return
             try:
                 if env._now > self.until_s:
-                    raise VirtualTimeError(
-                        f"expected the run to end before {self.until_s:.0f} s of simulated time"
-                    )
+                    raise self._overtime()
                 self.step()
             except simpy.core.EmptySchedule:
                 self.failure = Deadlock(self._deadlock_text())
             except BaseException as error:  # noqa: BLE001  the world failed: the loop must raise it
                 self.failure = error
-            if self.failure is not None and self.host_side is None and me is self.host:
-                raise self.failure
-            if self.failure is not None and self.host_side is None:
-                # The loop's thread itself is blocked in a call: wake it, its drive loop raises.
-                self._hand_over(me, self.host)
-                return
 
     def _hand_over(self, me: Part, other: Part) -> None:
         self.switches += 1
@@ -282,9 +300,17 @@ class Kernel:
                 raise self.failure
 
     def give_turn(self) -> None:
-        """Called by the loop's selector: let the first runnable part run; return when it's our turn."""
+        """For the loop's selector: let the first runnable part run, return when it's our turn."""
         self._hand_over(self.host, self.runnable.popleft())
 
+    def _overtime(self) -> VirtualTimeError:
+        return VirtualTimeError(
+            f"expected the run to end before {self.until_s:g} s of simulated time"
+        )
+
     def _deadlock_text(self) -> str:
-        parked = ", ".join(part.name for part in self.parts if not part.over) or "none"
-        return f"at {self.env.now:.6f} s: no event and no timer left; parked threads: {parked}"
+        parked = [part.name for part in self.parts]
+        if self.host_side is None:
+            parked.insert(0, "the event loop itself, in a blocking call")
+        names = ", ".join(parked) or "none"
+        return f"at {self.env.now:.6f} s: no event and no timer left; parked threads: {names}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import _thread
 import collections
+import contextlib
 import time
 from typing import Any
 
 from rig.vtime import state
-from rig.vtime.kernel import Wait
+from rig.vtime.kernel import TIMEOUT_MAX_S, Wait
 
 _real_sleep = time.sleep
 _real_monotonic = time.monotonic
@@ -22,13 +22,15 @@ class VirtualLock:
     standard library itself. Without an active kernel it falls back to a short real poll.
     """
 
-    __slots__ = ("_locked", "_waits", "__weakref__")
+    __slots__ = ("__weakref__", "_locked", "_waits")
 
     def __init__(self) -> None:
         self._locked = False
         self._waits: collections.deque[Wait] = collections.deque()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if timeout != -1:
+            _check(blocking, timeout)
         if not self._locked:
             self._locked = True
             return True
@@ -39,7 +41,11 @@ class VirtualLock:
             return self._acquire_in_real_time(timeout)
         wait = kernel.new_wait()
         self._waits.append(wait)
-        return kernel.block(wait, None if timeout < 0 else timeout)
+        if kernel.block(wait, None if timeout < 0 else timeout):
+            return True
+        with contextlib.suppress(ValueError):  # a release may have passed it over already
+            self._waits.remove(wait)
+        return False
 
     def _acquire_in_real_time(self, timeout_s: float) -> bool:
         # A thread that is just starting shakes hands with its parent: both really run for a moment.
@@ -54,6 +60,8 @@ class VirtualLock:
     def release(self) -> None:
         if not self._locked:
             raise RuntimeError("release unlocked lock")
+        if state.kernel is None:
+            self._waits.clear()  # threads that are parked for good
         while self._waits:
             if self._waits.popleft().fire():
                 return  # handed over: stays locked
@@ -73,4 +81,11 @@ class VirtualLock:
         self.release()
 
 
-real_lock = _thread.allocate_lock
+def _check(blocking: bool, timeout_s: float) -> None:
+    """Refuse what the real lock refuses."""
+    if not blocking:
+        raise ValueError("can't specify a timeout for a non-blocking call")
+    if timeout_s > TIMEOUT_MAX_S:
+        raise OverflowError("timeout value is too large")
+    if not timeout_s >= 0:
+        raise ValueError("timeout value must be a non-negative number")

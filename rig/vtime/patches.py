@@ -20,7 +20,7 @@ from typing import Any
 
 import time_machine
 
-from rig.vtime import state
+from rig.vtime import ports, state
 from rig.vtime.kernel import Kernel, Part
 from rig.vtime.locks import VirtualLock
 
@@ -44,9 +44,7 @@ def active(kernel: Kernel, entropy: random.Random) -> Iterator[None]:
     """Make `kernel` the clock of this process; the wall clock starts at its epoch."""
     if not _installed:
         raise RuntimeError("rig.vtime.install() must run before a kernel is activated")
-    travel = time_machine.travel(
-        datetime.fromtimestamp(kernel.epoch_ns / 1e9, UTC), tick=False
-    )
+    travel = time_machine.travel(datetime.fromtimestamp(kernel.epoch_ns / 1e9, UTC), tick=False)
     traveller: Any = travel.start()
     traveller.time_ns = kernel.utc_ns  # covers time.time, datetime.now, logging: all of C level
     random.seed(entropy.getrandbits(64))
@@ -78,6 +76,11 @@ class _Clock:
         return self._real() if kernel is None else self._virtual(kernel)
 
 
+def _as_builtin(function: Callable[..., Any]) -> Any:
+    """Like `_Clock`: what replaces a builtin must not become a method in a class body either."""
+    return staticmethod(function)
+
+
 def _patch_clocks() -> None:
     for name in ("monotonic", "perf_counter"):
         setattr(time, name, _Clock(getattr(time, name), Kernel.now_s))
@@ -90,10 +93,12 @@ def _patch_clocks() -> None:
         kernel = state.kernel
         if kernel is None or kernel.part() is None:
             real_sleep(duration_s)
-        else:
+        elif duration_s >= 0:
             kernel.sleep(duration_s)
+        else:
+            raise ValueError("sleep length must be non-negative")
 
-    time.sleep = sleep
+    time.sleep = _as_builtin(sleep)
     threading._time = time.monotonic  # type: ignore[attr-defined]
     queue.time = time.monotonic  # type: ignore[attr-defined]
 
@@ -122,10 +127,13 @@ def _patch_threads() -> None:
         if kernel is None or part is None:
             real_join(self, timeout)
             return
+        if part is kernel.part():
+            raise RuntimeError("cannot join current thread")
         if not part.over:
             wait = kernel.new_wait()
             part.joiners.append(wait)
-            kernel.block(wait, timeout)
+            if not kernel.block(wait, timeout) and wait in part.joiners:
+                part.joiners.remove(wait)
 
     def is_alive(self: threading.Thread) -> bool:
         part: Part | None = getattr(self, "_rig_part", None)
@@ -146,21 +154,27 @@ def _patch_select() -> None:
         kernel = state.kernel
         if kernel is None or kernel.part() is None:
             return real_select(rlist, wlist, xlist, timeout)
+        if timeout is not None and timeout <= 0:
+            if timeout < 0:
+                raise ValueError("timeout must be non-negative")
+            kernel.now_s()  # counts: a loop that polls must come to an end
+            return real_select(rlist, wlist, xlist, 0)
+        if wlist:
+            kernel.pump()  # what fills the port is taken by the world at once
         ready = real_select(rlist, wlist, xlist, 0)
-        if any(ready) or timeout == 0:
-            return ready
         end_s = None if timeout is None else kernel.env.now + timeout
-        while True:
+        in_time = True
+        while in_time and not any(ready):
             wait = kernel.new_wait()
-            ports.wait_any(rlist, wait)
-            in_time = kernel.block(wait, None if end_s is None else end_s - kernel.env.now)
+            foreign = ports.watch(kernel, rlist, wlist, wait)
+            try:
+                in_time = kernel.block(wait, None if end_s is None else end_s - kernel.env.now)
+            finally:
+                ports.unwatch(kernel, foreign, wait)
             ready = real_select(rlist, wlist, xlist, 0)
-            if any(ready) or not in_time:
-                return ready
+        return ready
 
-    from rig.vtime import ports
-
-    select.select = virtual_select
+    select.select = _as_builtin(virtual_select)
 
 
 # -- entropy ---------------------------------------------------------------------------------------
@@ -170,6 +184,7 @@ _entropy: list[random.Random] = []
 def _patch_entropy() -> None:
     real_urandom = os.urandom
     real_seed = random.seed
+    real_seed_generator = random.Random.seed
 
     def urandom(size: int, /) -> bytes:
         return _entropy[0].randbytes(size) if _entropy else real_urandom(size)
@@ -179,8 +194,13 @@ def _patch_entropy() -> None:
         if a is not None or not _entropy:
             real_seed(a, version)
 
-    os.urandom = urandom
+    def seed_generator(self: random.Random, a: Any = None, version: int = 2) -> None:
+        if a is None and _entropy:
+            a = _entropy[0].getrandbits(64)
+        real_seed_generator(self, a, version)
+
+    os.urandom = _as_builtin(urandom)
     module: Any = random
     module._urandom = urandom
     module.seed = seed
-
+    module.Random.seed = seed_generator

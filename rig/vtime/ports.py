@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import os
+import select
+import sys
+import termios
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,24 +16,51 @@ from rig.pty import PtyPort
 from rig.vtime.kernel import Kernel, Wait
 from sim.serial_line import SerialLine
 
+TTY_BYTES = 4095  # what a line discipline holds for a reader; more waits in a queue of the kernel
+ONE_BUFFER_BYTES = 1024  # a write of so much is moved to the reader in one go
+
 _by_device: dict[int, VirtualPort] = {}
-_any_waits: list[Wait] = []
+_foreign: dict[int, list[Wait]] = {}
 
 
-def wait_any(descriptors: Iterable[Any], wait: Wait) -> None:
-    """Let `wait` fire when something arrives at one of the ports behind `descriptors`.
+def watch(kernel: Kernel, reading: Iterable[Any], writing: Iterable[Any], wait: Wait) -> list[int]:
+    """Let `wait` fire when one of the descriptors may have become ready.
 
-    Descriptors of which none is a port of ours (pipes, sockets) make it fire at any arrival anywhere.
+    A port of ours tells of its arrivals itself. Pipes and sockets are looked at whenever a thread
+    or the loop has run, by the same poll that takes over what they wrote to ports. Hand what this
+    returns to `unwatch`.
     """
-    known = False
-    for item in descriptors:
-        descriptor = item if isinstance(item, int) else item.fileno()
-        port = _by_device.get(os.fstat(descriptor).st_rdev)
-        if port is not None:
-            port.waits.append(wait)
-            known = True
-    if not known:
-        _any_waits.append(wait)
+    foreign = []
+    for items, event in ((reading, select.POLLIN), (writing, select.POLLOUT)):
+        for item in items:
+            descriptor = item if isinstance(item, int) else item.fileno()
+            # Asked each time: a number may be another file by now.
+            port = _by_device.get(os.fstat(descriptor).st_rdev)
+            if port is not None:
+                port.wait(wait)
+                continue
+            waits = _foreign.setdefault(descriptor, [])
+            waits.append(wait)
+            foreign.append(descriptor)
+            if len(waits) > 1:
+                event = select.POLLIN | select.POLLOUT
+            kernel.watch_port(descriptor, functools.partial(_wake, waits), event)
+    return foreign
+
+
+def unwatch(kernel: Kernel, foreign: Iterable[int], wait: Wait) -> None:
+    """Undo `watch`, whatever ended the wait."""
+    for descriptor in foreign:
+        waits = _foreign[descriptor]
+        waits.remove(wait)
+        if not waits:
+            del _foreign[descriptor]
+            kernel.unwatch_port(descriptor)
+
+
+def _wake(waits: list[Wait]) -> None:
+    for wait in waits:
+        wait.fire()
 
 
 class VirtualPort(PtyPort):
@@ -37,7 +69,7 @@ class VirtualPort(PtyPort):
     def __init__(self, kernel: Kernel, line: SerialLine, path: Path) -> None:
         self._kernel = kernel
         self._device = 0
-        self.waits: list[Wait] = []
+        self._waits: list[Wait] = []
         super().__init__(kernel, line, path)
 
     def _open(self) -> None:
@@ -49,13 +81,38 @@ class VirtualPort(PtyPort):
         del _by_device[self._device]
         super()._close()
 
+    def wait(self, wait: Wait) -> None:
+        """Let `wait` fire at the next arrival."""
+        if self._waits and self._waits[-1].fired:  # timed out: they would pile up on a quiet line
+            self._waits = [other for other in self._waits if not other.fired]
+        self._waits.append(wait)
+
     def arrived(self) -> None:
-        waits, self.waits = self.waits, []
+        waits, self._waits = self._waits, []
         woken = False
         for wait in waits:
             woken = wait.fire() or woken
-        for wait in _any_waits:
-            woken = wait.fire() or woken
-        _any_waits.clear()
         if not woken:
             self._kernel.dirty = True  # perhaps the event loop itself watches this descriptor
+
+    def _write(self, data: bytes) -> int:
+        """Write so that a reader finds all of it at once, however busy the machine is.
+
+        The kernel moves bytes to the reader's side in a work queue, perhaps on another core. A
+        `select` or `poll` that finds nothing waits for that queue, one that finds older bytes does
+        not; FIONREAD never does. So what is unread decides: a thread that waits in `select` has
+        nothing unread, and its own `select` does the rest. Else the bytes are counted in.
+        """
+        waits = self._waits
+        if waits and not waits[-1].fired and len(data) <= ONE_BUFFER_BYTES:
+            return super()._write(data)
+        unread = self._unread_bytes()
+        written = super()._write(data[: TTY_BYTES - unread]) if unread < TTY_BYTES else 0
+        while self._unread_bytes() < unread + written:
+            os.sched_yield()
+        return written
+
+    def _unread_bytes(self) -> int:
+        self._reader_poll.poll(0)
+        count = fcntl.ioctl(self._slave, termios.FIONREAD, b"\0\0\0\0")
+        return int.from_bytes(count, sys.byteorder)

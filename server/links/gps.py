@@ -33,6 +33,7 @@ from server.links.nmea import DATE_FLOOR, EpochAssembler, Fix
 from server.links.nmea_lines import SentenceSplitter, has_checksum
 from server.links.nmea_sentence import SentenceError, read_sentence
 from server.links.reader_thread import ReaderThread
+from server.links.serial_file import SerialFile
 from server.readings import Reading, ReadingSink
 
 QUIET_S = 0.2
@@ -136,18 +137,17 @@ class GpsLink(Link):
     def _open(self) -> serial.Serial:
         # DTR and RTS keep the driver's default: setting them after opening raises ENOTTY on a PTY,
         # and on some boards resets the receiver.
+        options = self.options
         try:
+            if "://" not in options.port:
+                return SerialFile(options.port, options.baud, timeout=QUIET_S, exclusive=True)
             port = serial.serial_for_url(
-                self.options.port,
-                self.options.baud,
-                timeout=QUIET_S,
-                exclusive=True,
-                do_not_open=True,
+                options.port, options.baud, timeout=QUIET_S, exclusive=True, do_not_open=True
             )
             port.open()
         except (serial.SerialException, OSError, ValueError) as error:
             raise LinkLost(
-                f"expected a serial port at {self.options.port}, found: {error}"
+                f"expected a serial port at {options.port}, found: {error}"
                 " (plugged in? free? readable by this user?)"
             ) from error
         return port
@@ -159,6 +159,8 @@ class GpsLink(Link):
             LinkLost: the port went away.
         """
         try:
+            if isinstance(port, SerialFile):
+                return port.receive(QUIET_S)
             chunk: bytes = port.read(port.in_waiting or 1)
         except (serial.SerialException, OSError) as error:
             raise LinkLost(f"GPS port {self.options.port} went away: {error}") from error

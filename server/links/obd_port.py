@@ -22,8 +22,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import os
-import select
 import termios
 import threading
 from functools import partial
@@ -32,6 +30,7 @@ from typing import Any
 import serial  # type: ignore[import-untyped]
 
 from server.clock import Clock
+from server.links.serial_file import SerialFile
 
 SCHEME = "obdport"
 MAX_REPLY_BYTES = 4096
@@ -272,13 +271,8 @@ class _GuardedPort:
             raise PortLost(error) from error
 
 
-class _GuardedFile(_GuardedPort, serial.Serial):  # type: ignore[misc]
-    """A guarded port on a device file.
-
-    Reads whatever is there with one select and one read. pyserial's own read takes a first byte,
-    then the rest that `in_waiting` tells, which on a PTY can be told short: twice the system calls
-    and 7 us a query more.
-    """
+class _GuardedFile(_GuardedPort, SerialFile):
+    """A guarded port on a device file."""
 
     @property
     def in_waiting(self) -> int:
@@ -286,17 +280,7 @@ class _GuardedFile(_GuardedPort, serial.Serial):  # type: ignore[misc]
         return 0
 
     def _receive(self, size: int, left_s: float) -> bytes:
-        wake = self.pipe_abort_read_r  # `cancel_read()` writes to it
-        ready, _, _ = select.select((self.fd, wake), (), (), left_s)
-        if not ready or wake in ready:
-            return b""
-        try:
-            data = os.read(self.fd, MAX_REPLY_BYTES)
-        except BlockingIOError:  # told ready, and it was not: a PTY under load does that
-            return self._receive(size, self._guard.left_s())
-        if not data:
-            raise OSError("the port is ready but has no data: device disconnected")
-        return data
+        return self.receive(left_s)
 
 
 _numbers = itertools.count(1)

@@ -29,7 +29,7 @@ from server.readings import Reading, ReadingSink
 log = structlog.get_logger("telerig.links")
 
 BACKOFF_FIRST_S = 0.5
-BACKOFF_LAST_S = 10.0
+BACKOFF_LAST_S = 2.0  # looking for a local port costs next to nothing; a replug is seen soon
 BACKOFF_RESET_S = 30.0
 """A link that was up this long starts again with the first back-off."""
 

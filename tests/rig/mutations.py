@@ -1,8 +1,8 @@
 """Ways to break the gateway on purpose, one function each, for `tests/rig/test_mutations.py`.
 
 A function is named as `preload` of a run (`rig.job.Job`): the worker calls it before the gateway
-starts, and it replaces a piece of the real gateway for the rest of that process. Each one is a mistake
-that a programmer, a driver or a device could make, and that a scenario must notice.
+starts, and it replaces a piece of the real gateway for the rest of that process. Each one is a
+mistake that a programmer, a library or a device could make, and that a scenario must notice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from server.errors import StoreError
 from server.links import gps, nmea, nmea_sentence
 from server.links.nmea import EpochAssembler, Fix
 from server.links.obd import ObdLink
-from server.links.obd_adapter import ObdAdapter, Question
+from server.links.obd_adapter import Question
 from server.links.obd_port import ReplyGuard
 from server.links.supervisor import Supervisor
 from server.live import Hub
@@ -39,13 +39,14 @@ CENTRAL_EUROPEAN_SUMMER_TIME_NS = 7_200 * SECOND_NS
 MILE_KM = 1.609344
 LIBRARY_TIMEOUT_S = 10.0  # python-OBD's own wait for a byte; it waits twelve times
 
+FIRST_GPS_SIGNAL = by_name("LAT").id  # OBD signals have smaller ids
 RPM, SPEED, MAF = by_name("RPM"), by_name("SPEED"), by_name("MAF")
 LOAD, THROTTLE = by_name("ENGINE_LOAD"), by_name("THROTTLE_POS")
 COOLANT, INTAKE_AIR, FUEL = by_name("COOLANT_TEMP"), by_name("INTAKE_TEMP"), by_name("FUEL_LEVEL")
 
 
 def _around(owner: Any, name: str) -> Callable[[Callable[..., Any]], None]:
-    """Replace `owner.name` by the decorated function, which gets the original as its first argument."""
+    """Replace `owner.name` by the decorated function, whose first argument is the original."""
 
     def install(changed: Callable[..., Any]) -> None:
         original = getattr(owner, name)
@@ -58,7 +59,7 @@ def _around(owner: Any, name: str) -> Callable[[Callable[..., Any]], None]:
     return install
 
 
-# -- time --------------------------------------------------------------------------------------------
+# -- time ------------------------------------------------------------------------------------------
 def obd_reader_sleeps() -> None:
     """The OBD reader sleeps between an answer and its delivery."""
 
@@ -120,7 +121,7 @@ def obd_second_early() -> None:
     _change_obd_readings(lambda r: msgspec.structs.replace(r, time_ns=r.time_ns - SECOND_NS))
 
 
-# -- the store ---------------------------------------------------------------------------------------
+# -- the store -------------------------------------------------------------------------------------
 def batch_not_stored() -> None:
     """One batch in ten is published and acknowledged, and never written."""
     numbers = itertools.count(1)
@@ -164,18 +165,35 @@ def commits_late() -> None:
         original(*args, flush_s=10 * flush_s, **more)
 
 
-# -- the door of the pipeline ------------------------------------------------------------------------
-def obd_batch_not_accepted() -> None:
+# -- the door of the pipeline ----------------------------------------------------------------------
+def obd_reading_not_accepted() -> None:
     """One OBD reading in fifty never enters the pipeline."""
-    _drop_offers(lambda reading: reading.signal < 1000, each=50)
+    _refuse_offers(lambda reading: reading.signal < FIRST_GPS_SIGNAL, each=50)
 
 
-def gps_batch_not_accepted() -> None:
+def obd_reading_rarely_not_accepted() -> None:
+    """One OBD reading in 150 never enters the pipeline."""
+    _refuse_offers(lambda reading: reading.signal < FIRST_GPS_SIGNAL, each=150)
+
+
+def epoch_not_accepted() -> None:
     """One GPS epoch in twenty never enters the pipeline."""
-    _drop_offers(lambda reading: reading.signal >= 1000, each=20)
+    _refuse_offers(lambda reading: reading.signal >= FIRST_GPS_SIGNAL, each=20)
 
 
-def _drop_offers(concerns: Callable[[Reading], bool], each: int) -> None:
+def batch_not_accepted() -> None:
+    """What came in one half second, and in no other, never enters the pipeline."""
+    start_ns: list[int] = []
+
+    def is_in_that_half_second(reading: Reading) -> bool:
+        if not start_ns:
+            start_ns.append(reading.received_ns + 20 * SECOND_NS)
+        return 0 <= reading.received_ns - start_ns[0] < SECOND_NS // 2
+
+    _refuse_offers(is_in_that_half_second, each=1)
+
+
+def _refuse_offers(concerns: Callable[[Reading], bool], each: int) -> None:
     numbers = itertools.count(1)
 
     @_around(Pipeline, "offer")
@@ -195,7 +213,7 @@ def batch_accepted_twice() -> None:
             original(pipeline, readings)
 
 
-# -- OBD values --------------------------------------------------------------------------------------
+# -- OBD values ------------------------------------------------------------------------------------
 def _change_obd_readings(change: Callable[[Reading], Reading | None]) -> None:
     @_around(ObdLink, "_readings")
     def readings(original: Any, *args: Any) -> list[Reading]:
@@ -227,9 +245,7 @@ def _scale(signal: int, factor: float) -> None:
 def temperatures_swapped() -> None:
     """COOLANT_TEMP and INTAKE_TEMP change places."""
     other = {COOLANT.id: INTAKE_AIR.id, INTAKE_AIR.id: COOLANT.id}
-    _change_obd_readings(
-        lambda r: msgspec.structs.replace(r, signal=other.get(r.signal, r.signal))
-    )
+    _change_obd_readings(lambda r: msgspec.structs.replace(r, signal=other.get(r.signal, r.signal)))
 
 
 def wrong_signal() -> None:
@@ -271,7 +287,7 @@ def replies_unchecked() -> None:
         question.frame_bytes = 0
 
 
-# -- GPS values --------------------------------------------------------------------------------------
+# -- GPS values ------------------------------------------------------------------------------------
 def longitude_mirrored() -> None:
     """East is west."""
 
@@ -320,12 +336,24 @@ def position_held() -> None:
 
 def checksum_unchecked() -> None:
     """A sentence is believed whatever its checksum says."""
-    gps.has_checksum = lambda sentence: True
+
+    @_around(gps, "has_checksum")
+    def has_checksum(original: Any, sentence: bytes) -> bool:
+        return True
 
     @_around(pynmea2, "parse")
     def parse(original: Any, line: str, check: bool = False) -> Any:
         # pynmea2 compares a checksum wherever there is one.
         return original(line.rpartition("*")[0], False)
+
+
+def garbage_not_counted() -> None:
+    """The GPS link shows no counters: nobody can see what it had to throw away."""
+
+    @_around(gps.GpsLink, "__init__")
+    def init(original: Any, link: gps.GpsLink, *args: Any, **more: Any) -> None:
+        original(link, *args, **more)
+        link.counters = {}
 
 
 def satellites_doubled() -> None:
@@ -338,7 +366,7 @@ def satellites_doubled() -> None:
         return dataclasses.replace(sound, satellites=None if count is None else 2 * count)
 
 
-# -- links that break --------------------------------------------------------------------------------
+# -- links that break ------------------------------------------------------------------------------
 def never_reconnects() -> None:
     """A link that went down stays down."""
 
@@ -351,13 +379,24 @@ def never_reconnects() -> None:
 def watchdog_off() -> None:
     """python-OBD waits for a lost reply as long as it likes: 121 s."""
 
+    bringing_back: list[float] = []  # not empty while the adapter is brought back to its prompt
+
+    @_around(ReplyGuard, "resynchronise")
+    def resynchronise(original: Any, guard: ReplyGuard, due_s: float) -> bool:
+        bringing_back.append(due_s)
+        try:
+            alive: bool = original(guard, due_s)
+        finally:
+            bringing_back.pop()
+        return alive
+
     @_around(ReplyGuard, "left_s")
     def left_s(original: Any, guard: ReplyGuard) -> float:
-        return LIBRARY_TIMEOUT_S
+        return float(original(guard)) if bringing_back else LIBRARY_TIMEOUT_S
 
     @_around(ReplyGuard, "took")
     def took(original: Any, guard: ReplyGuard, data: bytes) -> None:
-        if data:
+        if data or bringing_back:
             original(guard, data)
 
 
@@ -369,7 +408,7 @@ def never_stale() -> None:
         return
 
 
-# -- what others see ---------------------------------------------------------------------------------
+# -- what others see -------------------------------------------------------------------------------
 def every_second_frame() -> None:
     """The live stream leaves out every second frame of readings."""
     _leave_out_frames(each=2)
@@ -415,7 +454,7 @@ def stop_fails() -> None:
         raise StoreError("made up")
 
 
-# -- randomness --------------------------------------------------------------------------------------
+# -- randomness ------------------------------------------------------------------------------------
 def _real_random_byte() -> int:
     """A byte of the kernel's own entropy: virtual time replaces `os.urandom`, and not this."""
     with open("/dev/urandom", "rb", buffering=0) as entropy:
