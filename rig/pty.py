@@ -36,7 +36,7 @@ class PtyPort:
         path: symbolic link under which the port is found, as udev makes by-id names. It vanishes
             when the cable is pulled and comes back with a new PTY behind it. None: no link.
         hold_open: keep the port open from our side too. Otherwise what the device says while no
-            client has the port open is lost, as with a real adapter, and not read later as old news.
+            client has the port open is lost, as with a real adapter, and not read later as news.
     """
 
     def __init__(

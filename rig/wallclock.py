@@ -130,21 +130,18 @@ class HastyClock(WallClock):
         is_busy: True while somebody waits for the device.
     """
 
-    RUSH_LIMIT_S = 5.0  # simulated, after an input: a device that is busy for ever gets its pace back
-    RUSH_STEPS = 500  # events between two looks at the ports
+    # A device that is busy for longer after an input (it monitors the bus) gets its pace back.
+    RUSH_LIMIT_S = 5.0
+    RUSH_STEPS = 1000
 
     def __init__(self, is_busy: Callable[[], bool]) -> None:
         super().__init__()
         self._is_busy = is_busy
-        self._rush_until_s = 0.0
 
     def _serve(self, descriptor: int, event: int) -> None:
         super()._serve(descriptor, event)
-        self._rush_until_s = self.env.now + self.RUSH_LIMIT_S
-        self._rush()
-
-    def _rush(self) -> None:
-        env, is_busy, until_s = self.env, self._is_busy, self._rush_until_s
+        env, is_busy = self.env, self._is_busy
+        until_s = env.now + self.RUSH_LIMIT_S
         for _ in range(self.RUSH_STEPS):
             next_s = env.peek()
             # What is due at this very instant belongs to it: a reply on its way out of the line.
@@ -154,6 +151,3 @@ class HastyClock(WallClock):
         ahead_s = env.now - self._now_s()
         if ahead_s > 0:
             self._start_s -= ahead_s / self.pace
-
-    def _now_s(self) -> float:
-        return (time.monotonic() - self._start_s) * self.pace

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from rig.commands.arguments import count, positive, seed, whole
+from rig.errors import RigError
+
+GREATEST_PORT = 65535
+LIST_PROFILES = "?"
+
+
+class DeviceUsageError(RigError):
+    """The options do not make a device."""
+
+    usage = True
 
 
 class DeviceCommand:
     """Run one device with the car behind it, in wall time, until Ctrl-C.
 
-    Any client can be tested against it: it prints the port at which it is reached.
+    Any client can be tested against it: it prints the port at which it is reached. The car drives a
+    round trip that repeats, or what a scenario says, whose faults then strike too.
 
     examples:
       telerig device obd                              an ELM327 on a PTY
       telerig device obd --link /tmp/elm --profile clone_v21
-      telerig device obd --tcp 35000                  as a Wi-Fi adapter
-      telerig device gps --rate 10 --baud 115200
+      telerig device obd --profile '?'                the adapters that there are
+      telerig device obd --tcp 35000                  as a Wi-Fi adapter: socket://127.0.0.1:35000
+      telerig device gps --profile ublox_m9 --rate 10 --baud 115200
       telerig device gps --scenario scenarios/tunnel.scenario.yaml --json
     """
 
@@ -27,60 +42,97 @@ class DeviceCommand:
         parser.add_argument("kind", choices=("obd", "gps"))
         parser.add_argument("--link", type=Path, metavar="PATH", help="symbolic link to the port")
         parser.add_argument(
-            "--tcp", type=int, metavar="PORT", help="serve the line on loopback TCP too (0: any)"
-        )
-        parser.add_argument("--profile", metavar="NAME", help="adapter or chip; '?' lists them")
-        parser.add_argument("--baud", type=int, help="of the serial line")
-        parser.add_argument("--rate", type=float, default=1.0, help="gps: fixes per second (1)")
-        parser.add_argument(
-            "--unpaced", action="store_true", help="no UART pace, no ECU delay: flat out"
+            "--tcp",
+            type=whole(0, GREATEST_PORT),
+            metavar="PORT",
+            help="serve the line on loopback TCP too (0: any)",
         )
         parser.add_argument(
-            "--scenario", type=Path, metavar="FILE", help="who drives (a round trip that repeats)"
+            "--profile", metavar="NAME", help="which adapter or chip; '?' lists them"
         )
-        parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all randomness (0)")
+        parser.add_argument("--baud", type=count, metavar="N", help="of the serial line")
+        parser.add_argument(
+            "--rate", type=positive, metavar="HZ", help="fixes per second of a gps (1)"
+        )
+        parser.add_argument(
+            "--unpaced",
+            action="store_true",
+            help="no UART pace, no waits of adapter and ECU: as fast as this machine can",
+        )
+        parser.add_argument("--scenario", type=Path, metavar="FILE", help="who drives, and its faults")
+        parser.add_argument("--variant", default="", metavar="NAME", help="of the scenario's matrix")
+        parser.add_argument(
+            "--seed", type=seed, default=0, metavar="N", help="of all randomness (0)"
+        )
         parser.add_argument(
             "--json", action="store_true", help="first line: the ports; then one event a line"
         )
 
     def run(self, arguments: argparse.Namespace) -> int:
+        profiles = _profiles(arguments.kind)
+        if arguments.profile == LIST_PROFILES:
+            for name, profile in profiles.items():
+                print(f"{name:16} {_about(profile)}")
+            return 0
+        _check(arguments, profiles)
         from rig.device import Device, DeviceOptions
-        from rig.errors import RigError
         from rig.scenario import load_scenario
-        from sim.elm327 import PROFILES as ADAPTERS
-        from sim.gnss import PROFILES as RECEIVERS
 
-        profiles = ADAPTERS if arguments.kind == "obd" else RECEIVERS
-        if arguments.profile is not None and arguments.profile not in profiles:
-            print(
-                f"telerig device {arguments.kind}: expected a profile of "
-                f"{', '.join(sorted(profiles))}, got {arguments.profile!r}",
-                file=sys.stderr,
-            )
-            return 2
+        scenario = None
+        if arguments.scenario is not None:
+            scenario = load_scenario(arguments.scenario, arguments.variant)
+        options = DeviceOptions(
+            kind=arguments.kind,
+            profile=arguments.profile,
+            baud=arguments.baud,
+            rate_hz=arguments.rate,
+            unpaced=arguments.unpaced,
+            link=arguments.link,
+            tcp=arguments.tcp,
+            scenario=scenario,
+            seed=arguments.seed,
+            as_json=arguments.json,
+        )
         try:
-            scenario = load_scenario(arguments.scenario) if arguments.scenario else None
-            device = Device(
-                DeviceOptions(
-                    kind=arguments.kind,
-                    profile=arguments.profile,
-                    baud=arguments.baud,
-                    rate_hz=arguments.rate,
-                    unpaced=arguments.unpaced,
-                    link=arguments.link,
-                    tcp=arguments.tcp,
-                    scenario=scenario,
-                    seed=arguments.seed,
-                    as_json=arguments.json,
-                )
-            )
-        except (RigError, ValueError) as error:
-            print(f"telerig device {arguments.kind}: {error}", file=sys.stderr)
-            return 2
+            device = Device(options)
+        except ValueError as error:
+            raise DeviceUsageError(str(error)) from error
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: device.clock.stop())
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                signal.signal(number, lambda *_: device.stop())
         device.run()
         return 0
+
+
+def _check(arguments: argparse.Namespace, profiles: Mapping[str, Any]) -> None:
+    if arguments.profile is not None and arguments.profile not in profiles:
+        raise DeviceUsageError(
+            f"--profile: expected one of {', '.join(profiles)}; found {arguments.profile!r}"
+        )
+    if arguments.rate is not None and arguments.kind != "gps":
+        raise DeviceUsageError("--rate: expected a gps, found an obd: its client sets the rate")
+    if arguments.variant and arguments.scenario is None:
+        raise DeviceUsageError("--variant: expected --scenario FILE with it, found none")
+
+
+def _profiles(kind: str) -> Mapping[str, Any]:
+    if kind == "obd":
+        from sim.elm327 import PROFILES as ADAPTERS
+
+        return ADAPTERS
+    from sim.gnss import PROFILES as RECEIVERS
+
+    return RECEIVERS
+
+
+def _about(profile: Any) -> str:
+    """Say in a few words what a profile is."""
+    if hasattr(profile, "firmware"):
+        link = "cable" if profile.radio_delay_s is None else "radio"
+        stn = ", ST commands" if profile.st_answers else ""
+        return f"{profile.banner}, commands of version {profile.firmware}{stn}, {link}"
+    systems = ", ".join(str(system.name) for system in profile.systems)
+    return f"{systems}; {profile.baud} baud, up to {profile.max_rate_hz:g} Hz"
 
 
 COMMAND = DeviceCommand()

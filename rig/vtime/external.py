@@ -1,8 +1,8 @@
 """Rule 4: time stands still while a database request is open.
 
 A PostgreSQL server is a real process that knows no virtual time. Strictly: (a) one exchange at a
-time, first come first served over all connections; (b) its reply is collected up to the message that
-ends it and handed over whole, and only when the loop has nothing else to do at that instant; (c) a
+time, first come first served over all connections; (b) its reply is collected up to the message
+that ends it and handed over whole, when the loop has nothing else to do at that instant; (c) a
 closing connection holds time until the server has closed it too. With less than this, runs of one
 seed differ. What an exchange waits for follows from what was asked:
 

@@ -116,7 +116,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._clock_resolution = 1e-9
 
     def time(self) -> float:
-        return self._kernel.env.now  # type: ignore[no-any-return]
+        return self._kernel.env.now
 
     def _write_to_self(self) -> None:
         # The selector looks at loop._ready itself; a byte through a socket would only cost time.
@@ -146,7 +146,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         **more: Any,
     ) -> Any:
         if not is_database(protocol):
-            return super()._make_socket_transport(
+            return super()._make_socket_transport(  # type: ignore[misc]
                 sock, protocol, waiter, extra=extra, server=server, **more
             )
         return DatabaseTransport(

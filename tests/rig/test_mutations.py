@@ -115,13 +115,13 @@ CASES = [
 # Mutation, the scenario that should notice it, what is missing.
 GAPS = [
     ("obd_second_early", "idle", "a measure of the instant that a reading gives for itself"),
-    ("plan_lacks_fuel_level", "idle", "a measure of the coverage of the worst signal"),
-    ("obd_reading_rarely_not_accepted", "idle", "a measure of samples that nobody stored"),
+    ("plan_lacks_fuel_level", "idle", "obd.coverage: {min: 99.9 %, phase: idle}"),
+    ("obd_reading_rarely_not_accepted", "idle", "obd.coverage: {min: 99.9 %, phase: idle}"),
     ("boost_mirrored", "idle", "a truth of signals that the gateway derives"),
     ("satellites_doubled", "idle", "samples of SATS and HDOP"),
     ("one_frame_in_fifty_missing", "acceleration", "a measure of readings not published"),
     ("never_stale", "unplugged", "a measure of what is marked as stale, and when"),
-    ("garbage_not_counted", "garbage", "gps.counter.sentences_bad_checksum: {min: 10}"),
+    ("garbage_not_counted", "garbage", "gps.counter.sentences_bad_checksum: {min: 5}"),
 ]
 
 

@@ -1,0 +1,121 @@
+"""The host end of a serial line on a TCP port of the loopback interface, as Wi-Fi adapters have it."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from rig.brake import PIECE_BYTES, Brake
+from rig.errors import RigError
+from rig.speaker import Speaker
+from rig.wallclock import WallClock
+from sim.serial_line import SerialLine
+
+LOOPBACK = "127.0.0.1"
+
+
+class PortBusyError(RigError):
+    """The TCP port cannot be listened on."""
+
+
+class TcpDoor:
+    """Lets one client at a time in; `open()` it, and `close()` it.
+
+    What the device says while nobody is connected is lost, as on an open cable. What a client does
+    not read is lost once the kernel's buffers are full.
+    """
+
+    def __init__(self, clock: WallClock, line: SerialLine, port: int, speaker: Speaker) -> None:
+        self._clock = clock
+        self._line = line
+        self._speaker = speaker
+        self._brake = Brake(clock, line)
+        self._server: socket.socket | None = None
+        self._client: socket.socket | None = None
+        self._lost_bytes = 0
+        self.port = port
+
+    def open(self) -> None:
+        """Listen; `port` is then the true one where it was 0.
+
+        Raises:
+            PortBusyError: it cannot be listened on.
+        """
+        try:
+            self._server = socket.create_server((LOOPBACK, self.port))
+        except OSError as error:
+            raise PortBusyError(
+                f"--tcp {self.port}: expected a port to listen on, found: {os.strerror(error.errno)}; "
+                "try another, or 0 for any"
+            ) from error
+        self._server.setblocking(False)
+        self.port = self._server.getsockname()[1]
+        self._clock.watch_port(self._server.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Send the client away and listen no more."""
+        self.drop()
+        if self._server is not None:
+            self._clock.unwatch_port(self._server.fileno())
+            self._server.close()
+            self._server = None
+
+    def deliver(self, data: bytes) -> None:
+        """Bytes from the device."""
+        if self._client is None:
+            return
+        try:
+            sent = self._client.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.drop()
+            return
+        if sent < len(data):
+            if not self._lost_bytes:
+                self._speaker.event("overflow", reason="the client does not read")
+            self._lost_bytes += len(data) - sent
+        elif self._lost_bytes:
+            self._speaker.event("caught up", lost_bytes=self._lost_bytes)
+            self._lost_bytes = 0
+
+    def drop(self) -> None:
+        """Send the client away, if there is one."""
+        client, self._client = self._client, None
+        if client is not None:
+            self._brake.forget(client.fileno())
+            self._clock.unwatch_port(client.fileno())
+            client.close()
+            self._speaker.event("disconnected", lost_bytes=self._lost_bytes)
+            self._lost_bytes = 0
+
+    def _accept(self) -> None:
+        assert self._server is not None
+        try:
+            client, address = self._server.accept()
+        except OSError:  # it has gone already, or there are no descriptors left
+            return
+        if self._client is not None:
+            client.close()
+            self._speaker.event("refused", client=address[1], reason="another client is connected")
+            return
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._client = client
+        self._clock.watch_port(client.fileno(), self._read)
+        self._speaker.event("connected", client=address[1])
+
+    def _read(self) -> None:
+        client = self._client
+        assert client is not None
+        try:
+            data = client.recv(PIECE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._line.feed(data)
+            self._brake.look(client.fileno(), self._read)
+        else:
+            self.drop()
