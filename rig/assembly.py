@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rig.faults.spec import FaultSpec
-from rig.scenario.model import Scenario
 from rig.scenario.drive import build_drive, recorded_positions
+from rig.scenario.model import Scenario
+from rig.toml_text import toml_text
 from sim.route import COURSES, Route
 from sim.vehicle import VEHICLES, Ambient, Drive, Idle, KeyOff
 from sim.world import GpsSetup, ObdSetup, WorldSetup
@@ -46,9 +47,7 @@ def world_setup(scenario: Scenario) -> WorldSetup:
         obd=ObdSetup(obd.profile, obd.baud, obd.paced, obd.ecu_latency_s)
         if "obd" in scenario.needs
         else None,
-        gps=GpsSetup(
-            gps.profile, gps.baud, gps.rate_hz, gps.sentences, gps.cold_start_s, gps.paced
-        )
+        gps=GpsSetup(gps.profile, gps.baud, gps.rate_hz, gps.sentences, gps.cold_start_s, gps.paced)
         if "gps" in scenario.needs
         else None,
     )
@@ -134,7 +133,7 @@ def plan_of(scenario: Scenario) -> dict[str, dict[str, float | None]]:
         plan["obd"] = dict(scenario.gateway.plan)
     if "gps" in scenario.needs:
         rate_hz = scenario.world.gps.rate_hz
-        plan["gps"] = {name: rate_hz for name in ("LAT", "LON", "ALT", "GPS_SPEED")}
+        plan["gps"] = dict.fromkeys(("LAT", "LON", "ALT", "GPS_SPEED"), rate_hz)
     return plan
 
 
@@ -151,34 +150,9 @@ def config_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def toml_text(tables: Mapping[str, Any]) -> str:
-    """Write tables of strings, numbers, booleans and lists as TOML."""
-    lines: list[str] = []
-    _write_table(lines, "", tables)
-    return "\n".join(lines) + "\n"
-
-
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
     """Write the gateway's TOML file."""
     path.write_text(toml_text(config), encoding="utf-8")
-
-
-def _write_table(lines: list[str], prefix: str, table: Mapping[str, Any]) -> None:
-    inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-    plain = {key: value for key, value in table.items() if key not in inner}
-    if prefix and plain:
-        lines.append(f"\n[{prefix}]")
-    lines += [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
-    for key, value in inner.items():
-        _write_table(lines, f"{prefix}.{key}" if prefix else key, value)
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k} = {_toml_value(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
-    return json.dumps(value)  # strings, numbers and booleans are written alike in JSON and TOML
 
 
 def _set(**values: Any) -> dict[str, Any]:

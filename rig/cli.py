@@ -111,7 +111,9 @@ def _run(arguments: Sequence[str], name: str) -> int:
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         place = f"telerig {name}".strip()
-        _complain(place, f"expected options that it knows, found {unknown[0]!r}; see {place} --help")
+        _complain(
+            place, f"expected options that it knows, found {unknown[0]!r}; see {place} --help"
+        )
         return EXIT_USAGE
     if not hasattr(options, "command_object"):
         parser.print_help(sys.stderr)

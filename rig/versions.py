@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import platform
 import subprocess
@@ -39,6 +40,7 @@ def server_hash() -> str:
     return digest.hexdigest()
 
 
+@functools.cache
 def commit_id() -> str:
     """The commit of the checkout that telerig runs from, with "+" if it has changes; "" if none."""
     root = Path(server.__file__).parent.parent
@@ -52,8 +54,9 @@ def commit_id() -> str:
 
 
 def _git(root: Path, *arguments: str) -> str:
+    # Without optional locks a look at the status never gets in the way of a commit.
     done = subprocess.run(
-        ["git", "-C", str(root), *arguments],
+        ["git", "--no-optional-locks", "-C", str(root), *arguments],
         capture_output=True,
         text=True,
         timeout=GIT_TIMEOUT_S,

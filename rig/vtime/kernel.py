@@ -31,6 +31,9 @@ class Deadlock(VirtualTimeError):  # noqa: N818  it says what it is
 class WorldClock(simpy.Environment):
     """A SimPy environment whose clock can also be moved on while nothing happens."""
 
+    def __init__(self) -> None:
+        super().__init__(0.0)  # an int would come back from time.monotonic()
+
     def advance(self, time_s: float) -> None:
         """Move the clock to `time_s`; no event may lie before it."""
         if time_s > self._now:
