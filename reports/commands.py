@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reports.judged_run import JudgedRun
-    from rig.limits import Limit
+    from rig.judge.limits import Limit
 
 EXIT_PASSED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 PAGE_NAME = "report.html"

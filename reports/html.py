@@ -16,7 +16,7 @@ from reports import plots, sections
 from reports.judged_run import JudgedRun, judge_run
 from reports.sections import SIGNS
 from reports.svg.element import Markup, element, join
-from rig.limits import overall
+from rig.judge.limits import overall
 from rig.record.errors import RecordError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.svg.decimate import Floats
-from rig.limits import Limit, Outcome, Verdict, judge, overall
+from rig.judge.limits import Limit, Outcome, Verdict, judge, overall
 from rig.measures.arrays import Ints
 from rig.measures.measures import Measures, measure
 from rig.record.manifest import Manifest

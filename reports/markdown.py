@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from reports.judged_run import JudgedRun
 from reports.sections import SIGNS, bound_text, margin_text, tally
 from reports.text import NOTHING, duration, short
-from rig.limits import Verdict
+from rig.judge.limits import Verdict
 
 _HEADS = ("limit", "phase", "value", "unit", "bound", "margin", "outcome")
 _NUMERIC = (2, 5)

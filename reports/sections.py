@@ -10,7 +10,7 @@ from reports.judged_run import JudgedRun
 from reports.plots import percentile_row
 from reports.svg.element import Markup, element, join
 from reports.text import NOTHING, clock, duration, plural, short
-from rig.limits import Outcome, Verdict
+from rig.judge.limits import Outcome, Verdict
 from rig.measures.counts import is_error_line
 
 SIGNS = {

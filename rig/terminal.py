@@ -16,9 +16,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
-from rig.job import Progress as RunProgress
-from rig.limits import Outcome, Verdict
-from rig.request import Request, Run
+from rig.judge.limits import Outcome, Verdict
+from rig.runner.request import Request, Run
+from rig.worker.job import Progress as RunProgress
 
 STYLES = {
     Outcome.PASS: "green",

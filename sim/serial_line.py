@@ -56,9 +56,7 @@ class Direction:
         pieces = [(0.0, data)]
         for fault in self.faults:
             pieces = [
-                (delay_s + more_s, out)
-                for delay_s, piece in pieces
-                for more_s, out in fault(piece)
+                (delay_s + more_s, out) for delay_s, piece in pieces for more_s, out in fault(piece)
             ]
         for delay_s, piece in pieces:
             self._transmit(delay_s, piece)

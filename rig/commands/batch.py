@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rig.commands.twice import Pair
-    from rig.request import Request, Run
+    from rig.runner.request import Request, Run
 
 REPORTERS = "telerig.reporters"  # entry points: callable(run folders, HTML path) -> path written
 REPORTER = "html"
@@ -64,7 +64,7 @@ def run_batch(
     """
     from rich.console import Console
 
-    from rig.runs_folder import prepare_runs_folder
+    from rig.runner.runs_folder import prepare_runs_folder
     from rig.terminal import print_summary, say, shown_path
 
     prepare_runs_folder(options.runs)
@@ -92,7 +92,7 @@ def _drive(
     requests: Sequence[Request], options: argparse.Namespace, console: Console, *, twice: bool
 ) -> list[Pair]:
     from rig.commands.twice import Pair, again
-    from rig.runner import Runner, default_jobs
+    from rig.runner.runner import Runner, default_jobs
     from rig.terminal import ProgressView, print_run, say
 
     jobs = options.jobs or min(default_jobs(), len(requests) * (2 if twice else 1))

@@ -24,7 +24,7 @@ class DemoCommand:
         add_batch_arguments(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
-        from rig.request import Request
+        from rig.runner.request import Request
         from rig.scenario import expand_scenario
 
         folder = scenarios_folder()

@@ -59,8 +59,12 @@ class DeviceCommand:
             action="store_true",
             help="no UART pace, no waits of adapter and ECU: as fast as this machine can",
         )
-        parser.add_argument("--scenario", type=Path, metavar="FILE", help="who drives, and its faults")
-        parser.add_argument("--variant", default="", metavar="NAME", help="of the scenario's matrix")
+        parser.add_argument(
+            "--scenario", type=Path, metavar="FILE", help="who drives, and its faults"
+        )
+        parser.add_argument(
+            "--variant", default="", metavar="NAME", help="of the scenario's matrix"
+        )
         parser.add_argument(
             "--seed", type=seed, default=0, metavar="N", help="of all randomness (0)"
         )
@@ -75,7 +79,7 @@ class DeviceCommand:
                 print(f"{name:16} {_about(profile)}")
             return 0
         _check(arguments, profiles)
-        from rig.device import Device, DeviceOptions
+        from rig.device.device import Device, DeviceOptions
         from rig.scenario import load_scenario
 
         scenario = None

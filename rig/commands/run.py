@@ -11,7 +11,7 @@ from rig.commands.batch import add_batch_arguments, run_batch
 from rig.errors import RigError
 
 if TYPE_CHECKING:
-    from rig.request import Request
+    from rig.runner.request import Request
 
 
 class TwicePacedError(RigError):
@@ -39,8 +39,12 @@ class RunCommand:
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("scenario", nargs="+", type=Path, metavar="FILE")
-        parser.add_argument("--seed", type=seed, metavar="N", help="first seed (the scenario's own)")
-        parser.add_argument("--seeds", type=count, default=1, metavar="N", help="how many seeds (1)")
+        parser.add_argument(
+            "--seed", type=seed, metavar="N", help="first seed (the scenario's own)"
+        )
+        parser.add_argument(
+            "--seeds", type=count, default=1, metavar="N", help="how many seeds (1)"
+        )
         parser.add_argument("--variant", metavar="NAME", help="one variant of a matrix (all)")
         parser.add_argument(
             "--mode", choices=("virtual", "paced"), help="which clock (the scenario's own)"
@@ -64,7 +68,7 @@ class RunCommand:
 
 
 def _requests_of(path: Path, arguments: argparse.Namespace) -> list[Request]:
-    from rig.request import Request, seeds_of
+    from rig.runner.request import Request, seeds_of
     from rig.scenario import expand_scenario, load_scenario
 
     scenarios = (

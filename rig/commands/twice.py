@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rig.request import Request, Run
+from rig.runner.request import Request, Run
 
 
 def again(request: Request) -> Request:

@@ -1,7 +1,7 @@
 """The figures of a run, looked up by name, phase, and with or without the faults' windows.
 
 `measure(record)` reads the record once (about 0.2 s for ten minutes of driving); each figure is
-computed when it is first asked for. `rig.measure_names` lists the names and their definitions.
+computed when it is first asked for. `rig.measures.names` lists the names and their definitions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rig.measure_names import MEASURE_NAMES
 from rig.measures.age import ages, ages_in
 from rig.measures.arrays import (
     Floats,
@@ -27,6 +26,7 @@ from rig.measures.arrays import (
 from rig.measures.counts import count_doubled, count_lost, is_error_line
 from rig.measures.link import Link
 from rig.measures.matching import NO_SAMPLES, Matched, Samples, match, samples_by_signal
+from rig.measures.names import MEASURE_NAMES
 from rig.measures.position import Track, stored_track
 from rig.measures.signals import signals_of
 from rig.measures.windows import Window, window_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from rig.limits import Limit
+from rig.judge.limits import Limit
 from rig.record.errors import RecordError
 
 FORMAT = 1

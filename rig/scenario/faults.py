@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rig.faults.catalogue import FAULT_KINDS, FaultKind, Parameter
 from rig.faults.spec import FaultSpec
-from rig.measure_names import LINKS
+from rig.measures.names import LINKS
 from rig.quantity import DURATION, QuantityError
 from rig.scenario.document import Entry, Node, Table, suggestion
 

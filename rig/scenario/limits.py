@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rig.limits import Limit
-from rig.measure_names import MeasureName, all_names, find_measure, link_of
+from rig.judge.limits import Limit
+from rig.measures.names import MeasureName, all_names, find_measure, link_of
 from rig.quantity import (
     BYTE_RATE,
     COUNT,

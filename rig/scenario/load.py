@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from rig.measure_names import LINKS
+from rig.measures.names import LINKS
 from rig.scenario.document import Node, Variables, read_document, suggestion
 from rig.scenario.faults import read_faults
 from rig.scenario.gateway import read_gateway

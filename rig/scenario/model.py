@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rig.faults.spec import FaultSpec
-from rig.limits import Limit
+from rig.judge.limits import Limit
 from rig.scenario.document import Plain
 
 # 2026-05-01T08:00:00Z: any instant would do; a fixed one makes every run the same.

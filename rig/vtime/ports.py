@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rig.pty import PtyPort
 from rig.vtime.kernel import Kernel, Wait
+from rig.walltime.pty import PtyPort
 from sim.serial_line import SerialLine
 
 TTY_BYTES = 4095  # what a line discipline holds for a reader; more waits in a queue of the kernel

@@ -32,7 +32,10 @@ def main() -> int:
         module = importlib.import_module(f"tests.benchmarks.{name}")
         measure: Callable[[Options], list[Row]] = module.measure
         rows = measure(options)
-        found[name] = {"rows": [row.as_json() for row in rows], "load_1min": describe()["load_1min"]}
+        found[name] = {
+            "rows": [row.as_json() for row in rows],
+            "load_1min": describe()["load_1min"],
+        }
         if not arguments.json:
             print_table(f"{name}: {module.__doc__.splitlines()[0]}", rows)
     if arguments.json:

@@ -1,4 +1,4 @@
-"""What runs in a worker before its gateway starts (`rig.job.Job.preload`)."""
+"""What runs in a worker before its gateway starts (`rig.worker.job.Job.preload`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from rig.observer import LiveListener, get_json, watch_live
+from rig.worker.observer import LiveListener, get_json, watch_live
 
 CLIENTS = 3
 REQUEST_PERIOD_S = 1.0
@@ -59,8 +59,8 @@ def web_clients() -> None:
 
 
 def _replace_observer(observer: Any) -> None:
-    # The worker's module is `__main__` where it was started by `python -m rig.virtual`.
-    for name in ("__main__", "rig.virtual"):
+    # The worker's module is `__main__` where it was started by `python -m rig.worker.virtual`.
+    for name in ("__main__", "rig.worker.virtual"):
         module = sys.modules.get(name)
         if module is not None and hasattr(module, "watch_live"):
             module.watch_live = observer  # type: ignore[attr-defined]

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.databases import URL_VARIABLE
 from rig.record.reader import RecordReader
-from rig.runner import Request, Runner
+from rig.runner.databases import URL_VARIABLE
+from rig.runner.runner import Request, Runner
 from rig.scenario import load_scenario
 from server.store.embedded import EmbeddedPostgres
 from tests.benchmarks.figures import Beside, Goal, Options, Row
@@ -135,7 +135,9 @@ def _speed(middle: dict[Variant, Outcome], shared: Outcome) -> list[Row]:
             Beside("strong goal", 80),
             goal,
         ),
-        Row("speed, PostgreSQL on the same core", shared.sim_s / shared.wall_s, per_wall, goal=goal),
+        Row(
+            "speed, PostgreSQL on the same core", shared.sim_s / shared.wall_s, per_wall, goal=goal
+        ),
         Row("speed by CPU, start included", real.sim_s / real.cpu_s, per_cpu, goal=goal),
         Row(
             f"speed at {flat.queries / flat.sim_s:.0f} queries a simulated second",

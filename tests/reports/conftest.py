@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rig.limits import Limit
+from rig.judge.limits import Limit
 from rig.record.streams import Stored
 from rig.record.writer import RecordWriter
 

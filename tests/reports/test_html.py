@@ -7,7 +7,7 @@ import pytest
 
 from reports.html import render_html, write_html, write_report
 from reports.judged_run import judge_run
-from rig.limits import Outcome
+from rig.judge.limits import Outcome
 from rig.record.errors import RecordError
 from rig.record.reader import RecordReader
 from rig.record.writer import RecordWriter

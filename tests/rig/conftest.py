@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.runner import Runner
+from rig.runner.runner import Runner
 from rig.scenario import expand_scenario
 from rig.scenario.model import Scenario
 

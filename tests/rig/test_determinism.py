@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from rig.commands.twice import Pair, again
-from rig.databases import Databases
-from rig.job import Failed, Finished, Job, decode_message, encode
 from rig.record.compare import compare
 from rig.record.reader import RecordReader
-from rig.runner import Request, Runner
+from rig.runner.databases import Databases
+from rig.runner.runner import Request, Runner
 from rig.scenario.model import Scenario
+from rig.worker.job import Failed, Finished, Job, decode_message, encode
 
 PYTHONS = "TELERIG_PYTHONS"
 """Environment variable: further interpreters with telerig installed, separated by colons."""
@@ -70,7 +70,7 @@ def drive(scenario: Scenario, databases: Databases, tmp_path: Path) -> Drive:
             database_url=databases.fresh(),
         )
         worker = subprocess.run(
-            [python, "-m", "rig.virtual"],
+            [python, "-m", "rig.worker.virtual"],
             input=encode(job),
             capture_output=True,
             timeout=WORKER_TIMEOUT_S,

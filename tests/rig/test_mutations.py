@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.runner import Request, Run, Runner
+from rig.runner.runner import Request, Run, Runner
 from rig.scenario.model import Scenario
 
 Shorten = Callable[[str, Mapping[str, str]], Scenario]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rig.faults import FAULT_KINDS
-from rig.measure_names import LINKS
+from rig.measures.names import LINKS
 
 
 @pytest.mark.parametrize("word", sorted(FAULT_KINDS))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rig.measure_names import find_measure
+from rig.measures.names import find_measure
 
 RPM, SPEED, LAT, LON, HEADING, BOOST = 12, 13, 1001, 1002, 1005, 2001
 EPOCH_NS = 1_700_000_000_000_000_000

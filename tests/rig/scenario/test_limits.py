@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rig.limits import Limit
+from rig.judge.limits import Limit
 from rig.scenario import Scenario, ScenarioError
 
 Load = Callable[..., Scenario]

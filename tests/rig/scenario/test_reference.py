@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rig.faults import FAULT_KINDS
-from rig.measure_names import MEASURE_NAMES
+from rig.measures.names import MEASURE_NAMES
 from rig.quantity import DIMENSIONS
 from rig.scenario import expand_scenario
 from rig.scenario.faults import FAULT_KEYS

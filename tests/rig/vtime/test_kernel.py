@@ -74,9 +74,7 @@ def test_a_model_that_blocks_is_refused(play: Play, blocking: str) -> None:
         """,
         code=1,
     )
-    assert played.lines == [
-        "1 raised VirtualTimeError: a model of the world made a blocking call"
-    ]
+    assert played.lines == ["1 raised VirtualTimeError: a model of the world made a blocking call"]
 
 
 def test_a_refused_call_leaves_nothing_behind(play: Play) -> None:

@@ -1,4 +1,4 @@
-"""A worker process: ties its life to its starter's, then becomes `rig.virtual` or `rig.paced`.
+"""A worker process: ties its life to its starter's, then becomes `rig.worker.virtual` or `rig.worker.paced`.
 
 Started as `python -m rig.worker MODE STARTER_PID`, as leader of a process group of its own.
 
@@ -6,7 +6,7 @@ A `kill -9` of the starter runs no code of the starter, so the worker has to not
 of its pipes would be noticed only by a worker that happens to read or write, and a watcher thread
 would be one more thread where virtual time allows exactly one to run; both need an interpreter that
 still turns. PR_SET_PDEATHSIG needs nothing: the kernel sends the signal. It is sent when the *thread*
-that started the worker ends, which is right here: a thread of `rig.runner` waits for its worker.
+that started the worker ends, which is right here: a thread of `rig.runner.runner` waits for its worker.
 
 A virtual worker is all there is of a run, so SIGKILL is enough. A paced one has a gateway process
 beside it: it gets SIGTERM, and takes its whole process group along.
@@ -21,7 +21,7 @@ import signal
 import sys
 from types import FrameType
 
-MODULES = {"virtual": "rig.virtual", "paced": "rig.paced"}
+MODULES = {"virtual": "rig.worker.virtual", "paced": "rig.worker.paced"}
 DEATH_SIGNALS = {"virtual": signal.SIGKILL, "paced": signal.SIGTERM}
 PR_SET_PDEATHSIG = 1
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rig.errors import RigError
-from rig.request import Request
+from rig.runner.request import Request
 
 GITIGNORE = "# Made by telerig: records of runs.\n*\n"
 MOST_ATTEMPTS = 1000

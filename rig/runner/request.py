@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rig.limits import Outcome, Verdict
+from rig.judge.limits import Outcome, Verdict
 from rig.scenario.model import Scenario
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Request:
         scenario: what to run.
         seed: of every random stream.
         mode: "virtual" or "paced".
-        preload: see `rig.job.Job`.
-        wall_limit_s: see `rig.job.Job`.
+        preload: see `rig.worker.job.Job`.
+        wall_limit_s: see `rig.worker.job.Job`.
         folder: the working folder, from which `command` works.
     """
 
@@ -63,7 +63,7 @@ class Run:
     Attributes:
         folder: of its record.
         measures: every figure over the whole run, by name.
-        places: for each verdict where it was broken worst; see `rig.whereabouts`.
+        places: for each verdict where it was broken worst; see `rig.judge.whereabouts`.
         failure: why it did not come to its end, in one line; empty if it did.
         usage: True where that is the fault of the scenario file or the command line.
     """

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rig import assembly
-from rig.job import Job
-from rig.recording import TRUTH_COLUMNS
 from rig.scenario.model import Scenario
-from rig.streamlog import LogCapture
 from rig.versions import versions
+from rig.worker.gateway_log import LogCapture
+from rig.worker.job import Job
+from rig.worker.recording import TRUTH_COLUMNS
 
 
 def manifest_of(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from rig.limits import Verdict
-from rig.measure_names import link_of
+from rig.judge.limits import Verdict
 from rig.measures.arrays import Floats, Ints
 from rig.measures.counts import is_error_line
 from rig.measures.link import Link
 from rig.measures.measures import Measures
+from rig.measures.names import link_of
 from rig.measures.windows import Window, window_of
 from rig.record.manifest import Manifest
 from rig.record.reader import RecordReader

@@ -18,7 +18,7 @@ import pytest
 from rig.commands.arguments import count
 
 if TYPE_CHECKING:
-    from rig.pytest_scenario import ScenarioFile, ScenarioItem
+    from rig.pytest_plugin.items import ScenarioFile, ScenarioItem
 
 SUFFIX = ".scenario.yaml"
 SLOW_MARKS = ("long", "nightly")
@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     config.addinivalue_line("markers", "paced: a scenario in wall time")
     if not hasattr(config, "workerinput"):  # xdist: its controller hears of every run
-        from rig.pytest_reports import ScenarioReports
+        from rig.pytest_plugin.reports import ScenarioReports
 
         config.pluginmanager.register(ScenarioReports(config), "telerig reports")
 
@@ -72,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
     if not file_path.name.endswith(SUFFIX):
         return None
-    from rig.pytest_scenario import ScenarioFile
+    from rig.pytest_plugin.items import ScenarioFile
 
     return ScenarioFile.from_parent(parent, path=file_path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rig.pty import PortWatcher
+from rig.walltime.pty import PortWatcher
 from sim.serial_line import SerialLine
 
 BEHIND_S = 0.5  # what a UART's driver takes ahead of the wire, roughly

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rig.brake import PIECE_BYTES, Brake
-from rig.pty import PtyPort
-from rig.wallclock import WallClock
+from rig.walltime.brake import PIECE_BYTES, Brake
+from rig.walltime.clock import WallClock
+from rig.walltime.pty import PtyPort
 from sim.serial_line import SerialLine
 
 

@@ -1,6 +1,6 @@
 """Worker of a paced run: the world in wall time, the gateway a separate, unpatched process.
 
-Started as `python -m rig.paced`, with a `Job` on standard input; answers with messages on standard
+Started as `python -m rig.worker.paced`, with a `Job` on standard input; answers with messages on standard
 output. The gateway is started by the command of production and reached as in production.
 """
 
@@ -8,114 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import contextlib
-import faulthandler
-import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 import simpy
 
 from rig import assembly
 from rig.errors import RigError
 from rig.faults.install import install_all
-from rig.job import Failed, Finished, Job, Progress, decode_job, encode
-from rig.observer import get_json, watch_live
-from rig.pty import PtyPort
 from rig.record.writer import RecordWriter
-from rig.recording import Recording
-from rig.run import manifest_of, result_of
 from rig.scenario import load_scenario
 from rig.scenario.model import Scenario
-from rig.streamlog import LogCapture
-from rig.wallclock import WallClock
+from rig.walltime.clock import WallClock
+from rig.walltime.pty import PtyPort
+from rig.worker.channel import keep_watch, say, work
+from rig.worker.gateway_log import LogCapture
+from rig.worker.gateway_process import STOP_TIMEOUT_S, GatewayProcess
+from rig.worker.job import Finished, Job, Progress
+from rig.worker.observer import get_json, watch_live
+from rig.worker.recording import Recording
+from rig.worker.summary import manifest_of, result_of
 from sim.world import World
 
 START_TIMEOUT_S = 20.0
-STOP_TIMEOUT_S = 15.0
 HOUSEKEEPING_PERIOD_S = 0.05
 PROGRESS_PERIOD_S = 1.0
-CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
-class GatewayProcess:
-    """`telerig serve` as in production: started, listened to, measured, stopped by SIGTERM."""
-
-    def __init__(self, config_file: Path, on_line: Callable[[str], None]) -> None:
-        self._on_line = on_line
-        self._listening = threading.Event()
-        self.url = ""
-        environment = {
-            key: value for key, value in os.environ.items() if not key.startswith("TELERIG_")
-        }
-        self.process = subprocess.Popen(
-            [*serve_command(), "--config", str(config_file)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        assert self.process.stderr is not None
-        self._reader = threading.Thread(
-            target=self._read, args=(self.process.stderr,), name="gateway log", daemon=True
-        )
-        self._reader.start()
-
-    @property
-    def port(self) -> int | None:
-        """The port of its API; None until it listens.
-
-        Raises:
-            RigError: it has ended already.
-        """
-        if self._listening.is_set():
-            return urlsplit(self.url).port
-        if self.process.poll() is not None:
-            raise RigError(
-                f"expected the gateway to listen; it ended with code {self.process.poll()}; "
-                "see gateway.log in the record"
-            )
-        return None
-
-    def usage(self) -> tuple[float, int]:
-        """CPU seconds so far, and resident bytes now."""
-        folder = Path("/proc", str(self.process.pid))
-        fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        cpu_s = (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_S
-        return cpu_s, int((folder / "statm").read_text().split()[1]) * PAGE_BYTES
-
-    def stop(self) -> int:
-        """SIGTERM, and the exit code; a gateway that does not end is killed and counts as -9."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._reader.join(STOP_TIMEOUT_S)
-        return self.process.returncode
-
-    def _read(self, stream: IO[str]) -> None:
-        for line in stream:
-            self._on_line(line.rstrip("\n"))
-            if not self._listening.is_set():
-                with contextlib.suppress(ValueError, AttributeError):
-                    event = json.loads(line)
-                    if event.get("event") == "listening":
-                        self.url = event["url"]
-                        self._listening.set()
 
 
 class _Forwarder:
@@ -181,8 +103,7 @@ class PacedRun:
     def run(self) -> Finished:
         start_s = time.monotonic()
         ports = [
-            PtyPort(self.clock, line, self.folder / name)
-            for name, line in self.world.lines.items()
+            PtyPort(self.clock, line, self.folder / name) for name, line in self.world.lines.items()
         ]
         config_file = self.folder / "gateway.toml"
         assembly.write_config(config_file, self.config)
@@ -280,7 +201,7 @@ class PacedRun:
 
     def _report_progress(self) -> Generator[simpy.Event, None, None]:
         while True:
-            faulthandler.dump_traceback_later(self.job.wall_limit_s, exit=True)
+            keep_watch(self.job)
             now_s = self.clock.env.now
             say(
                 Progress(
@@ -294,32 +215,9 @@ class PacedRun:
             yield self.clock.env.timeout(PROGRESS_PERIOD_S * self.job.pace)
 
 
-def serve_command() -> list[str]:
-    """The command of production: the installed script, or the same module where there is none."""
-    script = Path(sys.executable).with_name("telerig")
-    return [str(script), "serve"] if script.exists() else [sys.executable, "-m", "rig.cli", "serve"]
-
-
-def say(message: Any) -> None:
-    """Send a message to whoever started this worker."""
-    sys.stdout.buffer.write(encode(message))
-    sys.stdout.buffer.flush()
-
-
-def main() -> int:
-    job = decode_job(sys.stdin.buffer.read())
-    faulthandler.dump_traceback_later(job.wall_limit_s, exit=True)
-    try:
-        say(PacedRun(job, load_scenario(job.scenario, job.variant)).run())
-    except RigError as error:
-        say(Failed(message=str(error), usage=error.usage))
-        return 1
-    except Exception as error:  # noqa: BLE001  process boundary: the starter shows one line
-        traceback.print_exc()
-        say(Failed(message=f"{type(error).__name__}: {error}"))
-        return 1
-    return 0
+def run(job: Job) -> Finished:
+    return PacedRun(job, load_scenario(job.scenario, job.variant)).run()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(work(run))

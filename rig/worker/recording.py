@@ -93,7 +93,11 @@ class Recording:
             ("LAT", motion.lat_deg, fix.lat_deg if fix else None),
             ("LON", motion.lon_deg, fix.lon_deg if fix else None),
             ("ALT", motion.alt_m, fix.alt_m if fix else None),
-            ("GPS_SPEED", motion.speed_mps * MPS_TO_KPH, fix.speed_mps * MPS_TO_KPH if fix else None),
+            (
+                "GPS_SPEED",
+                motion.speed_mps * MPS_TO_KPH,
+                fix.speed_mps * MPS_TO_KPH if fix else None,
+            ),
             ("GPS_HEADING", motion.course_deg, fix.course_deg if fix else None),
         ):
             sample(time_ns, "gps", signal, true, wire if has_fix else None)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from rig.measure_names import find_measure, link_of
+from rig.measures.names import find_measure, link_of
 from rig.quantity import QuantityError, convert, show
 
 PASS_EXIT_CODE = 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import socket
 
-from rig.brake import PIECE_BYTES, Brake
+from rig.device.speaker import Speaker
 from rig.errors import RigError
-from rig.speaker import Speaker
-from rig.wallclock import WallClock
+from rig.walltime.brake import PIECE_BYTES, Brake
+from rig.walltime.clock import WallClock
 from sim.serial_line import SerialLine
 
 LOOPBACK = "127.0.0.1"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from rig.job import Job, Message, decode_message, encode
+from rig.worker.job import Job, Message, decode_message, encode
 
 STDERR_FILE = "worker.stderr.log"
 GRACE_S = 30.0  # beyond a run's own limit: its watchdog writes its dump first

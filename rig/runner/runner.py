@@ -15,14 +15,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.databases import Databases
 from rig.errors import RigError
-from rig.job import Failed, Finished, Job, Progress
-from rig.judgement import judge_folder
-from rig.request import Request, Run
-from rig.runs_folder import new_run_folder
-from rig.whereabouts import whereabouts
-from rig.worker_process import WorkerProcess
+from rig.judge.judgement import judge_folder
+from rig.judge.whereabouts import whereabouts
+from rig.runner.databases import Databases
+from rig.runner.request import Request, Run
+from rig.runner.runs_folder import new_run_folder
+from rig.runner.worker_process import WorkerProcess
+from rig.worker.job import Failed, Finished, Job, Progress
 
 __all__ = ["Request", "Run", "Runner", "default_jobs"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from rig.limits import Verdict, judge
+from rig.judge.limits import Verdict, judge
 from rig.measures.measures import Measures, measure
 from rig.record.reader import RecordReader
 from rig.record.streams import VERDICT_FILE
@@ -35,9 +35,7 @@ def judge_folder(folder: Path) -> Judgement:
     record = RecordReader(folder)
     measures = measure(record)
     manifest = record.manifest
-    verdicts = judge(
-        manifest.limits, measures, mode=manifest.mode, real_links=manifest.real_links
-    )
+    verdicts = judge(manifest.limits, measures, mode=manifest.mode, real_links=manifest.real_links)
     document = {
         "passed": not any(verdict.outcome.is_failure for verdict in verdicts),
         "trace_sha256": manifest.trace_sha256,
@@ -59,5 +57,3 @@ def judge_folder(folder: Path) -> Judgement:
     text = msgspec.json.format(msgspec.json.encode(document), indent=1)
     (folder / VERDICT_FILE).write_bytes(text + b"\n")
     return Judgement(record, measures, verdicts)
-
-

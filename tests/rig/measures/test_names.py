@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rig.measure_names import MEASURE_NAMES, all_names, find_measure, link_of
+from rig.measures.names import MEASURE_NAMES, all_names, find_measure, link_of
 from rig.scenario.limits import dimension_of
 
 

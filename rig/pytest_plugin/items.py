@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rig.errors import RigError
-from rig.pytest_plugin import ALLOWED_SKIPS, SLOW_MARKS, in_ci, is_allowed_skip
+from rig.pytest_plugin.plugin import ALLOWED_SKIPS, SLOW_MARKS, in_ci, is_allowed_skip
 
 if TYPE_CHECKING:
-    from rig.limits import Verdict
-    from rig.request import Request, Run
-    from rig.runner import Runner
+    from rig.judge.limits import Verdict
+    from rig.runner.request import Request, Run
+    from rig.runner.runner import Runner
     from rig.scenario.model import Scenario
 
 RUNS_FOLDER = "runs"
@@ -30,7 +30,7 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         try:
-            from rig.request import seeds_of
+            from rig.runner.request import seeds_of
             from rig.scenario import expand_scenario
         except ImportError as error:
             raise self.CollectError(
@@ -62,7 +62,7 @@ class ScenarioItem(pytest.Item):
 
     def __init__(self, *, scenario: Scenario, seed: int, **more: Any) -> None:
         super().__init__(**more)
-        from rig.request import Request
+        from rig.runner.request import Request
 
         self.scenario = scenario
         mode = self.config.getoption("--rig-mode") or scenario.mode
@@ -101,9 +101,7 @@ class ScenarioItem(pytest.Item):
         """Return what became of the run as plain values; None if it did not come to that."""
         return None if self.finished is None else self.finished.document()
 
-    def repr_failure(
-        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
-    ) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, (ScenarioFailed, RigError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
@@ -117,7 +115,7 @@ def _sleeps(verdict: Verdict, run: Run, config: pytest.Config) -> bool:
 
     One of the other clock is as it should be: `mode:` in the file says so.
     """
-    from rig.limits import Outcome
+    from rig.judge.limits import Outcome
 
     of_other_clock = verdict.limit.mode not in (None, run.request.mode)
     skipped = verdict.outcome is Outcome.SKIPPED
@@ -129,8 +127,8 @@ class Pool:
     """The session's runner, and the run of each item; all begin when the first one is wanted."""
 
     def __init__(self, session: pytest.Session) -> None:
-        from rig.runner import Runner, default_jobs
-        from rig.runs_folder import prepare_runs_folder
+        from rig.runner.runner import Runner, default_jobs
+        from rig.runner.runs_folder import prepare_runs_folder
 
         config = session.config
         chosen = config.getoption("--rig-runs")

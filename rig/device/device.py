@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rig.device_link import DeviceLink, LinkError
-from rig.device_port import DevicePort
-from rig.device_world import DEVICES, DeviceOptions, device_world
-from rig.speaker import Speaker
-from rig.tcp_door import TcpDoor
-from rig.wallclock import HastyClock, WallClock
+from rig.device.link import DeviceLink, LinkError
+from rig.device.port import DevicePort
+from rig.device.speaker import Speaker
+from rig.device.world import DEVICES, DeviceOptions, device_world
+from rig.walltime.clock import HastyClock, WallClock
+from rig.walltime.tcp_door import TcpDoor
 
 __all__ = ["DEVICES", "Device", "DeviceOptions"]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig.limits import Limit, Outcome, Verdict, exit_code, judge, overall
+from rig.judge.limits import Limit, Outcome, Verdict, exit_code, judge, overall
 
 
 class Value(NamedTuple):

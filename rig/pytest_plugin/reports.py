@@ -12,7 +12,7 @@ import pytest
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
 Document = dict[str, Any]
-"""One run as plain values, see `rig.request.Run.document`."""
+"""One run as plain values, see `rig.runner.request.Run.document`."""
 
 
 class ScenarioReports:
@@ -31,7 +31,9 @@ class ScenarioReports:
         if not self._documents:
             return
         terminalreporter.section("telerig")
-        for document in sorted(self._documents, key=lambda d: (d["file"], d["scenario"], d["seed"])):
+        for document in sorted(
+            self._documents, key=lambda d: (d["file"], d["scenario"], d["seed"])
+        ):
             terminalreporter.write_line(_line(document), red=not document["passed"])
         sim_s = sum(document["sim_s"] for document in self._documents)
         terminalreporter.write_line(

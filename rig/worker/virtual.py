@@ -1,6 +1,6 @@
 """Worker of a virtual run: world and gateway in this process, on one virtual clock.
 
-Started as `python -m rig.virtual`, with a `Job` on standard input; answers with messages on standard
+Started as `python -m rig.worker.virtual`, with a `Job` on standard input; answers with messages on standard
 output. One fresh process per run, because the clock must be replaced before the gateway is imported
 and threads that are parked in virtual time cannot be unwound.
 """
@@ -13,34 +13,33 @@ rig.vtime.install()  # before anything that could bind a clock, a lock or a thre
 
 import asyncio  # noqa: E402
 import contextlib  # noqa: E402
-import faulthandler  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
-import traceback  # noqa: E402
 from collections.abc import Generator  # noqa: E402
 from pathlib import Path  # noqa: E402
-from urllib.parse import urlsplit  # noqa: E402
 from typing import Any  # noqa: E402
+from urllib.parse import urlsplit  # noqa: E402
 
 import simpy  # noqa: E402
 
 from rig import assembly  # noqa: E402
 from rig.errors import RigError  # noqa: E402
 from rig.faults.install import install_all  # noqa: E402
-from rig.job import Failed, Finished, Job, Progress, decode_job, encode  # noqa: E402
-from rig.observer import get_json, watch_live  # noqa: E402
 from rig.record.writer import RecordWriter  # noqa: E402
-from rig.recording import Recording  # noqa: E402
-from rig.run import manifest_of, result_of  # noqa: E402
 from rig.scenario import load_scenario  # noqa: E402
 from rig.scenario.model import Scenario  # noqa: E402
-from rig.streamlog import LogCapture  # noqa: E402
 from rig.vtime.kernel import Kernel, _real_monotonic  # noqa: E402
 from rig.vtime.loop import VirtualLoop  # noqa: E402
 from rig.vtime.patches import active  # noqa: E402
 from rig.vtime.ports import VirtualPort  # noqa: E402
+from rig.worker.channel import keep_watch, say, work  # noqa: E402
+from rig.worker.gateway_log import LogCapture  # noqa: E402
+from rig.worker.job import Finished, Job, Progress  # noqa: E402
+from rig.worker.observer import get_json, watch_live  # noqa: E402
+from rig.worker.recording import Recording  # noqa: E402
+from rig.worker.summary import manifest_of, result_of  # noqa: E402
 from sim.streams import RandomStreams  # noqa: E402
 from sim.world import World  # noqa: E402
 
@@ -154,7 +153,7 @@ class VirtualRun:
             wall_s = _real_monotonic()
             if wall_s - spoken_s > PROGRESS_WALL_S:
                 spoken_s = wall_s
-                faulthandler.dump_traceback_later(self.job.wall_limit_s, exit=True)
+                keep_watch(self.job)
                 now_s = self.kernel.env.now
                 phase = self.scenario.phase_at(now_s - assembly.LEAD_IN_S)
                 say(
@@ -169,29 +168,11 @@ class VirtualRun:
             yield self.kernel.env.timeout(PROGRESS_PERIOD_S)
 
 
-def say(message: Any) -> None:
-    """Send a message to whoever started this worker."""
-    sys.stdout.buffer.write(encode(message))
-    sys.stdout.buffer.flush()
-
-
-def main() -> int:
-    job = decode_job(sys.stdin.buffer.read())
-    faulthandler.dump_traceback_later(job.wall_limit_s, exit=True)
-    try:
-        run = VirtualRun(job, load_scenario(job.scenario, job.variant))
-        say(run.run())
-    except RigError as error:
-        say(Failed(message=str(error), usage=error.usage))
-        return 1
-    except Exception as error:  # noqa: BLE001  process boundary: the starter shows one line
-        traceback.print_exc()
-        say(Failed(message=f"{type(error).__name__}: {error}"))
-        return 1
-    return 0
+def run(job: Job) -> Finished:
+    return VirtualRun(job, load_scenario(job.scenario, job.variant)).run()
 
 
 if __name__ == "__main__":
-    code = main()
+    code = work(run)
     sys.stderr.flush()
     os._exit(code)  # parked library threads cannot be joined

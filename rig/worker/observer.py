@@ -17,7 +17,7 @@ MAX_MESSAGE_BYTES = 1 << 22
 
 
 class LiveListener(Protocol):
-    """Takes what the gateway's live stream says. `rig.recording.Recording` is one."""
+    """Takes what the gateway's live stream says. `rig.worker.recording.Recording` is one."""
 
     def published(self, arrived_ns: int, rows: list[list[Any]]) -> None: ...
 

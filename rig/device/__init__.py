@@ -1,0 +1,1 @@
+"""One modelled device alone, for any client anywhere: `telerig device`."""

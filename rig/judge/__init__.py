@@ -1,0 +1,1 @@
+"""Limits against measured values: verdicts, margins, and where a limit was broken."""

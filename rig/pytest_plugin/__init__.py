@@ -1,0 +1,1 @@
+"""pytest collects `*.scenario.yaml`: `pytest scenarios/`, here and in any other repository."""

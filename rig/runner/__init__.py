@@ -1,0 +1,1 @@
+"""Runs scenarios: a folder, a database and a worker process for each, several at a time."""

@@ -1,0 +1,1 @@
+"""The world in wall time: its clock, and the ports by which any program reaches it."""
