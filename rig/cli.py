@@ -4,8 +4,8 @@ Any installed package may add a command: an object in the entry point group `tel
 `help` (one line), `add_arguments(parser)` and `run(arguments) -> exit code`; its docstring is what
 `--help` shows. So the gateway's machine loads no simulator, and the rig loads no web pages.
 
-What a user can cause ends in one line on standard error: wrong words and files with exit code 2, what
-failed with 1, Ctrl-C with 130 and a signal with 128 plus its number.
+What a user can cause ends in one line on standard error: wrong words and files with exit code 2,
+what failed with 1, Ctrl-C with 130 and a signal with 128 plus its number.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ class RigError(Exception):
     """Something that the rig's user can put right; its message is one clear line.
 
     Attributes:
-        usage: True where the user's words or files are wrong (exit code 2), False where a run failed.
+        usage: True where the user's words or files are wrong (exit code 2), False where a run
+            failed.
     """
 
     usage = False

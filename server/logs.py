@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 import structlog
 
@@ -46,8 +46,16 @@ class LogCounts:
         return self._counts["warning"]
 
 
+class TextSink(Protocol):
+    """Where log lines go: standard error, or whatever else takes text."""
+
+    def write(self, text: str, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+
 def configure_logs(
-    stream: TextIO | None = None, *, format: str = "console", level: str = "info"
+    stream: TextSink | None = None, *, format: str = "console", level: str = "info"
 ) -> LogCounts:
     """Send structlog and standard logging to a stream (default stderr); give the counts.
 
@@ -86,7 +94,7 @@ def configure_logs(
 class _LineLogger:
     """Writes whole lines; a stream that is gone (closed terminal) never stops the gateway."""
 
-    def __init__(self, stream: TextIO, lock: threading.Lock) -> None:
+    def __init__(self, stream: TextSink, lock: threading.Lock) -> None:
         self._stream = stream
         self._lock = lock
 
@@ -102,7 +110,7 @@ class _LineLogger:
 
 
 class _LineLoggerFactory:
-    def __init__(self, stream: TextIO, lock: threading.Lock) -> None:
+    def __init__(self, stream: TextSink, lock: threading.Lock) -> None:
         self._stream = stream
         self._lock = lock
 

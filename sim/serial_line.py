@@ -1,8 +1,8 @@
 """A serial line in virtual time: bytes leave at 10 bits each and arrive as chunks.
 
 Covers: UART pace, USB frame quantisation, fault hooks, taps for the record.
-The line has two ends. The *device* end is a model of this package; the *host* end is whatever the rig
-attaches (a PTY, a TCP socket, a real UART, or a test).
+The line has two ends. The *device* end is a model of this package; the *host* end is whatever the
+rig attaches (a PTY, a TCP socket, a real UART, or a test).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Direction:
 
     @property
     def free_at_s(self) -> float:
-        """The instant (virtual seconds) at which all that was sent so far has left the transmitter."""
+        """The instant (virtual seconds) at which all that was sent has left the transmitter."""
         return self._free_at_s
 
     def send(self, data: bytes) -> None:
@@ -124,7 +124,7 @@ class SerialLine:
 
     # -- device end ------------------------------------------------------------------------------
     def attach_device(self, receive: Receiver) -> None:
-        """`receive(data)` is called at the instant at which the host's bytes arrive at the device."""
+        """`receive(data)` is called when the host's bytes arrive at the device."""
         self.to_device.receiver = receive
 
     def write(self, data: bytes) -> None:
@@ -133,7 +133,7 @@ class SerialLine:
 
     # -- host end --------------------------------------------------------------------------------
     def attach_host(self, receive: Receiver) -> None:
-        """`receive(data)` is called at the instant at which the device's bytes arrive at the host."""
+        """`receive(data)` is called when the device's bytes arrive at the host."""
         self.to_host.receiver = receive
 
     def feed(self, data: bytes) -> None:

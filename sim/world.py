@@ -168,6 +168,7 @@ class World:
             cold_start_s=setup.cold_start_s,
             on_epoch=on_epoch,
         )
-        # A USB receiver lives on bus power: plugged in again, it starts anew with what it remembers.
+        # A USB receiver lives on bus power: plugged in again, it starts anew with what it
+        # remembers.
         line.on_replug.append(lambda: receiver.restart(HOT))
         return receiver

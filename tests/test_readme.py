@@ -1,4 +1,4 @@
-"""The README tells the truth: its example is a scenario, its commands exist, its links lead somewhere."""
+"""The README tells the truth: its example is a scenario, its commands and links exist."""
 
 from __future__ import annotations
 

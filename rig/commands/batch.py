@@ -1,4 +1,4 @@
-"""What `run` and `demo` share: some scenarios, some seeds, progress, tables, a report, a verdict."""
+"""What `run` and `demo` share: scenarios, seeds, progress, tables, a report, a verdict."""
 
 from __future__ import annotations
 

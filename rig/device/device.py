@@ -34,7 +34,7 @@ class Device:
         self.world.listeners.append(self._note)
 
     def run(self) -> None:
-        """Open the ports, say where they are, and serve; at the end the ports and the link are gone.
+        """Open the ports, say where they are, and serve; at the end ports and link are gone.
 
         Raises:
             LinkError: the link cannot be made.

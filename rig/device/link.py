@@ -22,8 +22,8 @@ class DeviceLink:
     """The right to a path. What a killed device left there is cleared away.
 
     A number under /dev/pts is given out again and again, so the link itself does not tell whether
-    the device behind it still lives. The right is therefore a socket in the abstract namespace, named
-    after the path: the kernel frees it however its holder ends.
+    the device behind it still lives. The right is therefore a socket in the abstract namespace,
+    named after the path: the kernel frees it however its holder ends.
     """
 
     def __init__(self, path: Path) -> None:

@@ -14,8 +14,8 @@ from sim.serial_line import SerialLine
 class DevicePort(PtyPort):
     """A `PtyPort` in wall time for clients that come and go.
 
-    What the device says while nobody has the port open is lost, as with a real adapter. A client that
-    writes faster than the line carries is made to wait.
+    What the device says while nobody has the port open is lost, as with a real adapter. A client
+    that writes faster than the line carries is made to wait.
     """
 
     def __init__(self, clock: WallClock, line: SerialLine, path: Path | None) -> None:

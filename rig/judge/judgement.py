@@ -1,4 +1,4 @@
-"""Judges a record: computes every figure again from what was kept, and writes the verdict beside it."""
+"""Judges a record: computes every figure from what was kept, and writes the verdict beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenario files as pytest collects and runs them: a file, and an item for each variant and seed."""
+"""Scenario files as pytest runs them: a file, and an item for each variant and seed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ScenarioFile(pytest.File):
         return super().repr_failure(excinfo)
 
 
-class ScenarioFailed(AssertionError):
+class ScenarioFailedError(AssertionError):
     """A run that failed; its text is what there is to say about it."""
 
 
@@ -84,13 +84,13 @@ class ScenarioItem(pytest.Item):
         if run.verdicts:
             self.add_report_section("call", "limits", _table(run))
         if not run.passed:
-            raise ScenarioFailed(failure_text(run))
+            raise ScenarioFailedError(failure_text(run))
         asleep = [v for v in run.verdicts if in_ci() and _sleeps(v, run, self.config)]
         if asleep:
-            raise ScenarioFailed(
+            raise ScenarioFailedError(
                 "\n".join(
-                    f"{verdict.limit.name} was skipped in CI: {verdict.reason}; make it run, or add "
-                    f"its reason to {ALLOWED_SKIPS}"
+                    f"{verdict.limit.name} was skipped in CI: {verdict.reason}; make it run, or "
+                    f"add its reason to {ALLOWED_SKIPS}"
                     for verdict in asleep
                 )
             )
@@ -102,7 +102,7 @@ class ScenarioItem(pytest.Item):
         return None if self.finished is None else self.finished.document()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if isinstance(excinfo.value, (ScenarioFailed, RigError)):
+        if isinstance(excinfo.value, (ScenarioFailedError, RigError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

@@ -49,8 +49,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini(
         ALLOWED_SKIPS,
-        "in CI (environment variable CI) a skipped scenario or limit fails unless its reason matches "
-        "one of these regular expressions; once this is set, so does every other skipped test",
+        "in CI (environment variable CI) a skipped scenario or limit fails unless its reason "
+        "matches one of these regular expressions; once this is set, so does any other "
+        "skipped test",
         type="linelist",
         default=None,
     )
@@ -78,7 +79,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave slow scenarios out unless -m speaks of their mark, or they are named on the command line."""
+    """Leave slow scenarios out unless -m speaks of their mark, or the command line names them."""
     expression = str(config.getoption("markexpr") or "")
     named = [str(argument) for argument in config.invocation_params.args]
     left_out = [item for item in items if _is_left_out(item, expression, named)]

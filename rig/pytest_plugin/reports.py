@@ -1,4 +1,4 @@
-"""What pytest says about scenarios at the end: some lines in the terminal, Markdown for a CI page."""
+"""What pytest says about scenarios at the end: lines in the terminal, Markdown for a CI page."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class _Order:
         return self.request.mode == "paced"
 
 
-class RunnerClosed(RigError):
+class RunnerClosedError(RigError):
     """The runner was closed before the run could begin."""
 
 
@@ -161,7 +161,7 @@ class Runner:
                 except BlockingIOError:
                     with self._changed:
                         if self._changed.wait_for(lambda: self._closed, LOCK_LOOK_S):
-                            raise RunnerClosed("the run was stopped before it began") from None
+                            raise RunnerClosedError("the run was stopped before it began") from None
             yield
 
     def _run_one(self, order: _Order) -> Run:
@@ -200,7 +200,7 @@ class Runner:
         with worker:
             with self._changed:
                 if self._closed:
-                    raise RunnerClosed("the run was stopped before it began")
+                    raise RunnerClosedError("the run was stopped before it began")
                 self._workers.add(worker)
             try:
                 self._listen(worker, run)

@@ -25,8 +25,8 @@ WATCHDOG_WORD = "Timeout ("  # how the stack dump of `faulthandler` begins
 class WorkerProcess:
     """A worker with a process group of its own; `rig.worker` is its other side.
 
-    What it says that is no message, its errors and tracebacks go to `worker.stderr.log` in the run's
-    folder. Use it as a context manager: at the end it and all that it started are gone.
+    What it says that is no message, its errors and tracebacks go to `worker.stderr.log` in the
+    run's folder. Use it as a context manager: at the end it and all that it started are gone.
 
     Args:
         mode: "virtual" or "paced".

@@ -1,4 +1,4 @@
-"""The world in wall time: SimPy events at their instants, and ports served as soon as they speak."""
+"""The world in wall time: events at their instants, ports served as soon as they speak."""
 
 from __future__ import annotations
 
@@ -122,9 +122,9 @@ class WallClock:
 class HastyClock(WallClock):
     """Wall time, but nobody waits for a busy device: what it does next is done at once.
 
-    Whatever the device would spend on a request, be it CAN frames, timeouts or processing, passes in
-    the world and not on the wall; then the world goes on at its pace from there. It is ahead of the
-    time of day from then on.
+    Whatever the device would spend on a request, be it CAN frames, timeouts or processing, passes
+    in the world and not on the wall; then the world goes on at its pace from there. It is ahead
+    of the time of day from then on.
 
     Args:
         is_busy: True while somebody waits for the device.

@@ -1,4 +1,4 @@
-"""The host end of a serial line on a TCP port of the loopback interface, as Wi-Fi adapters have it."""
+"""The host end of a serial line on a TCP port of the loopback, as Wi-Fi adapters have it."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class TcpDoor:
             self._server = socket.create_server((LOOPBACK, self.port))
         except OSError as error:
             raise PortBusyError(
-                f"--tcp {self.port}: expected a port to listen on, found: {os.strerror(error.errno)}; "
-                "try another, or 0 for any"
+                f"--tcp {self.port}: expected a port to listen on, found: "
+                f"{os.strerror(error.errno or 0)}; try another, or 0 for any"
             ) from error
         self._server.setblocking(False)
         self.port = self._server.getsockname()[1]

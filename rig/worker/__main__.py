@@ -1,12 +1,13 @@
-"""A worker process: ties its life to its starter's, then becomes `rig.worker.virtual` or `rig.worker.paced`.
+"""A worker process: ties its life to its starter's, then becomes `virtual` or `paced`.
 
 Started as `python -m rig.worker MODE STARTER_PID`, as leader of a process group of its own.
 
-A `kill -9` of the starter runs no code of the starter, so the worker has to notice by itself. The end
-of its pipes would be noticed only by a worker that happens to read or write, and a watcher thread
-would be one more thread where virtual time allows exactly one to run; both need an interpreter that
-still turns. PR_SET_PDEATHSIG needs nothing: the kernel sends the signal. It is sent when the *thread*
-that started the worker ends, which is right here: a thread of `rig.runner.runner` waits for its worker.
+A `kill -9` of the starter runs no code of the starter, so the worker has to notice by itself. The
+end of its pipes would be noticed only by a worker that happens to read or write, and a watcher
+thread would be one more thread where virtual time allows exactly one to run; both need an
+interpreter that still turns. PR_SET_PDEATHSIG needs nothing: the kernel sends the signal. It is
+sent when the *thread* that started the worker ends, which is right here: a thread of
+`rig.runner.runner` waits for its worker.
 
 A virtual worker is all there is of a run, so SIGKILL is enough. A paced one has a gateway process
 beside it: it gets SIGTERM, and takes its whole process group along.

@@ -1,7 +1,7 @@
 """Worker of a paced run: the world in wall time, the gateway a separate, unpatched process.
 
-Started as `python -m rig.worker.paced`, with a `Job` on standard input; answers with messages on standard
-output. The gateway is started by the command of production and reached as in production.
+Started as `python -m rig.worker.paced`, with a `Job` on standard input; answers with messages on
+standard output. The gateway is started by the command of production and reached as in production.
 """
 
 from __future__ import annotations
@@ -119,10 +119,10 @@ class PacedRun:
             ):
                 self.clock.env.process(process)
             self.clock.run(until_s=self.end_s)
-            port = self.gateway.port
+            http_port = self.gateway.port
             counters = {
                 link["name"]: link["counters"]
-                for link in asyncio.run(get_json(port or 0, "/api/v1/links"))["links"]
+                for link in asyncio.run(get_json(http_port or 0, "/api/v1/links"))["links"]
             }
         finally:
             exit_code = self.gateway.stop()

@@ -1,8 +1,8 @@
 """Worker of a virtual run: world and gateway in this process, on one virtual clock.
 
-Started as `python -m rig.worker.virtual`, with a `Job` on standard input; answers with messages on standard
-output. One fresh process per run, because the clock must be replaced before the gateway is imported
-and threads that are parked in virtual time cannot be unwound.
+Started as `python -m rig.worker.virtual`, with a `Job` on standard input; answers with messages
+on standard output. One fresh process per run, because the clock must be replaced before the
+gateway is imported and threads that are parked in virtual time cannot be unwound.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ PostgreSQL refuses to run as root. As root, this process therefore enters a user
 which root is another, known uid: nothing changes outside. initdb wants its uid to have a name; a
 user without one (a container with an arbitrary uid) enters such a namespace too. Where namespaces
 are refused, root's server runs as an unprivileged uid, with its data (and, if that uid cannot read
-them, a copy of the binaries) in a folder made for it. No user is created, no permission of an existing folder is changed.
+them, a copy of the binaries) in a folder made for it. No user is created, no permission of an
+existing folder is changed.
 """
 
 from __future__ import annotations

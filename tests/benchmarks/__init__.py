@@ -4,6 +4,6 @@
     python -m tests.benchmarks virtual_time --json  one, as JSON
     python -m tests.benchmarks --quick              shorter runs, once each: does it still work?
 
-Never part of the tests: a figure depends on the machine and on what else runs on it. CPU time stands
-beside wall time, medians are given, and the load is told.
+Never part of the tests: a figure depends on the machine and on what else runs on it. CPU time
+stands beside wall time, medians are given, and the load is told.
 """

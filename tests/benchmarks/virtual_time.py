@@ -1,8 +1,8 @@
 """Virtual time: simulated seconds per second of one core, and what a query and a sentence cost.
 
 A virtual run with everything real: python-OBD, pyserial and pynmea2 on PTYs, the gateway, its
-WebSocket and its PostgreSQL. python-OBD asks five PIDs flat out; the receiver sends RMC, GGA, GSA, VTG
-and GSV ten times a second (100 sentences). Costs come from differences between runs.
+WebSocket and its PostgreSQL. python-OBD asks five PIDs flat out; the receiver sends RMC, GGA,
+GSA, VTG and GSV ten times a second (100 sentences). Costs come from differences between runs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ world:
   obd: {{profile: stn_fast, baud: 115200, ecu_latency: [{ecu}]}}
   gps: {{profile: ublox_m8, rate: 10 Hz, baud: 115200, sentences: [RMC, GGA, GSA, VTG, GSV]}}
 gateway:
-  plan: {{RPM: 1000 Hz, SPEED: 1000 Hz, ENGINE_LOAD: 1000 Hz, THROTTLE_POS: 1000 Hz, COOLANT_TEMP: 1000 Hz}}
+  plan:
+    {{RPM: 1000 Hz, SPEED: 1000 Hz, ENGINE_LOAD: 1000 Hz, THROTTLE_POS: 1000 Hz,
+      COOLANT_TEMP: 1000 Hz}}
   flush: {flush}
   publish: {publish}
 phases:
@@ -77,7 +79,8 @@ class Variant:
     is_short: bool = False
 
 
-# 24 queries a simulated second: what a good real car gives. The models and the gateway are the same.
+# 24 queries a simulated second: what a good real car gives. The models and the gateway are the
+# same.
 REAL = Variant("24 queries/s", ecu="30 ms, 42 ms")
 FLAT_OUT = Variant("flat out")
 NO_GPS = Variant("no gps", needs="obd")
@@ -92,7 +95,7 @@ VARIANTS = (REAL, FLAT_OUT, NO_GPS, NO_OBD, RARE_FLUSH, RARE_PUBLISH, NO_OBSERVE
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One run: wall seconds from its first simulated second on, CPU seconds of the whole process."""
+    """One run: wall seconds from its first simulated second on, CPU seconds of the process."""
 
     sim_s: float
     wall_s: float

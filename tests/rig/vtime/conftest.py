@@ -1,6 +1,7 @@
 """One helper: run a small program in virtual time, in a process of its own.
 
-Virtual time replaces clocks, locks and threads of the whole process, so no test does it in pytest's.
+Virtual time replaces clocks, locks and threads of the whole process, so no test does it in
+pytest's.
 """
 
 from __future__ import annotations

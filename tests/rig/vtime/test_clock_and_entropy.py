@@ -75,7 +75,8 @@ def test_entropy_repeats_with_the_seed(play: Play) -> None:
             log(generator.random())
             random.seed(5)
             log(random.random())
-            log(await asyncio.to_thread(secrets.randbelow, 10**9), next(tempfile._RandomNameSequence()))
+            number = await asyncio.to_thread(secrets.randbelow, 10**9)
+            log(number, next(tempfile._RandomNameSequence()))
 
         play(main)
         """

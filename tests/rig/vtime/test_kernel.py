@@ -32,7 +32,7 @@ def test_a_deadlock_names_the_parked_threads(play: Play) -> None:
 
 
 def test_a_loop_that_blocks_for_ever_is_a_deadlock_too(play: Play) -> None:
-    """A blocking call of the loop that nothing can end raises where it stands, and names the loop."""
+    """A blocking call of the loop that nothing can end raises where it is and names the loop."""
     played = play(
         """
         async def main():

@@ -190,7 +190,7 @@ def test_rlock_condition_and_event(play: Play) -> None:
 
 
 def test_queue_semaphore_and_barrier(play: Play) -> None:
-    """Queue blocks when full and empty, with timeouts; Semaphore and Barrier let through in order."""
+    """Queue blocks when full and empty; Semaphore and Barrier let through in order."""
     played = play(
         """
         box, simple = queue.Queue(maxsize=1), queue.SimpleQueue()
@@ -254,7 +254,8 @@ def test_locks_work_before_and_after_a_kernel(play: Play) -> None:
             start_s = time.monotonic()
             seen.append(lock.acquire(timeout=0.05))
             seen.append(time.monotonic() - start_s >= 0.05)
-            thread = threading.Thread(target=lambda: (time.sleep(0.02), event.set(), lock.release()))
+            end = lambda: (time.sleep(0.02), event.set(), lock.release())
+            thread = threading.Thread(target=end)
             thread.start()
             seen += [event.wait(5), lock.acquire(timeout=5)]
             thread.join()

@@ -279,7 +279,8 @@ def test_uvicorn_and_websockets_run_in_the_loop(play: Play) -> None:
 
         async def main():
             app = Starlette(routes=[WebSocketRoute("/live", live), Route("/", hello)])
-            config = uvicorn.Config(app, log_level="warning", lifespan="off", ws="websockets-sansio")
+            options = {"log_level": "warning", "lifespan": "off", "ws": "websockets-sansio"}
+            config = uvicorn.Config(app, **options)
             server = uvicorn.Server(config)
             listener = socket.create_server(("127.0.0.1", 0))
             port = listener.getsockname()[1]

@@ -204,7 +204,7 @@ def test_a_reader_that_falls_behind_gets_all_of_it(play: Play, size: int) -> Non
 
 
 def test_a_flood_beyond_the_backlog_is_counted(play: Play) -> None:
-    """What a reader leaves beyond the backlog is dropped and counted, and the newest is kept out."""
+    """What a reader leaves beyond the backlog is dropped and counted; the newest is kept out."""
     played = play(
         """
         line, port, path = make_port(paced=False)

@@ -15,8 +15,8 @@ def test_sleeping_threads_interleave_by_time_then_order(play: Play) -> None:
                 log(name)
 
         async def main():
-            threads = [threading.Thread(target=body, args=a) for a in (("a", 20), ("b", 30), ("c", 20))]
-            for thread in threads:
+            threads = [threading.Thread(target=body, args=a) for a in (("a", 20), ("b", 30), ("c",
+            20))] for thread in threads:
                 thread.start()
             await asyncio.sleep(1000)
             log("end")
