@@ -86,12 +86,11 @@ def parent(
     """Run a process that starts a server; give it, the URL and the server's pid."""
     process = subprocess.Popen(  # type: ignore[call-overload]
         [python, "-c", PARENT, *arguments],
-        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
+        **{"cwd": ROOT, **options},
     )
     try:
         line = process.stdout.readline()
@@ -192,18 +191,23 @@ def test_the_keeper_killed_takes_the_server_along() -> None:
 @as_root
 def test_as_an_ordinary_user(short_dir: Path) -> None:
     """An ordinary user with a home of its own runs a server as itself."""
-    os.chown(short_dir, 65534, 65534)
-    environment = {"HOME": str(short_dir), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    who = {"user": 65534, "group": 65534, "extra_groups": [], "env": environment}
-    python = python_of(who)
-    with parent(str(short_dir / "data"), python=python, **who) as (process, url, pid):
+    # Copies: neither this checkout nor its environment need be open to other users.
+    shutil.copytree(ROOT / "server", short_dir / "server")
+    for name in (embedded.PACKAGE, f"{embedded.PACKAGE}.libs"):
+        shutil.copytree(find_installs()[0].parents[1] / name, short_dir / name, symlinks=True)
+    (short_dir / "home").mkdir()
+    os.chown(short_dir / "home", 65534, 65534)
+    environment = {"HOME": str(short_dir / "home"), "PYTHONPATH": str(short_dir)}
+    who = {"user": 65534, "group": 65534, "extra_groups": [], "env": environment, "cwd": short_dir}
+    data_dir = short_dir / "home" / "data"
+    with parent(str(data_dir), python=python_of(who), **who) as (process, url, pid):
         assert os.stat(f"/proc/{pid}").st_uid == 65534
         assert query(url, "SELECT 1") == 1
         assert process.stdin is not None
         process.stdin.close()
         process.wait(10)
         wait_gone(pid, socket_dir(url))
-    assert (short_dir / "data" / "postgres").stat().st_uid == 65534
+    assert (data_dir / "postgres").stat().st_uid == 65534
 
 
 def python_of(who: dict[str, object]) -> str:
@@ -212,7 +216,6 @@ def python_of(who: dict[str, object]) -> str:
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
             subprocess.run(  # type: ignore[call-overload]
                 [python, "-c", "import server.store.embedded"],
-                cwd=ROOT,
                 check=True,
                 capture_output=True,
                 **who,
