@@ -172,19 +172,7 @@ def _document(run: JudgedRun) -> dict[str, Any]:
         "trace_sha256": manifest.trace_sha256,
         "record": str(run.record.folder),
         "command": manifest.command,
-        "limits": [
-            {
-                "limit": verdict.limit.name,
-                "phase": verdict.limit.window or None,
-                "value": verdict.value,
-                "unit": verdict.unit,
-                "bound": verdict.bound,
-                "margin": verdict.margin,
-                "outcome": verdict.outcome.value,
-                "reason": verdict.reason or None,
-            }
-            for verdict in run.verdicts
-        ],
+        "limits": [verdict.document() for verdict in run.verdicts],
         "measures": {
             name: {"value": measured.value, "unit": measured.unit}
             for name, measured in run.measures.all().items()

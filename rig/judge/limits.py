@@ -144,6 +144,19 @@ class Verdict:
         """The bound as text."""
         return self.limit.bound
 
+    def document(self) -> dict[str, str | float | None]:
+        """The row for a script that reads JSON."""
+        return {
+            "limit": self.limit.name,
+            "phase": self.limit.window or None,
+            "value": self.value,
+            "unit": self.unit,
+            "bound": self.bound,
+            "margin": self.margin,
+            "outcome": self.outcome.value,
+            "reason": self.reason or None,
+        }
+
     def sentence(self) -> str:
         """Say in one line what came out: for a failure's first line."""
         where = f" in {self.limit.phase}" if self.limit.phase else ""

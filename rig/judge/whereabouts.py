@@ -40,6 +40,9 @@ def whereabouts(record: RecordReader, measures: Measures, verdict: Verdict) -> s
     measure = limit.name.removeprefix(f"{link.name}.")
     if measure.startswith(_GAPS):
         return _longest_gap(manifest, link, window)
+    if measure == "missing":
+        times_ns = link.missing_ns(window)
+        return f"first at {place(manifest, int(times_ns[0]))}" if len(times_ns) else ""
     if measure == "invalid":
         return _first_invalid(manifest, link, window)
     for prefix, kind in _LATENCIES.items():
@@ -48,6 +51,8 @@ def whereabouts(record: RecordReader, measures: Measures, verdict: Verdict) -> s
     for prefix, against in _ERRORS.items():
         if measure.startswith(prefix):
             return _worst_error(manifest, link, window, against)
+    if measure.startswith("time_error."):
+        return _worst(manifest, window, *link.time_error_series)
     if measure.startswith("age."):
         return _worst(manifest, window, *measures.age_series(link.name))
     if measure.startswith("position_error.") and measures.track is not None:

@@ -132,19 +132,7 @@ class Run:
             "trace_sha256": self.trace_sha256,
             "record": str(self.folder),
             "command": request.command,
-            "limits": [
-                {
-                    "limit": verdict.limit.name,
-                    "phase": verdict.limit.window or None,
-                    "value": verdict.value,
-                    "unit": verdict.unit,
-                    "bound": verdict.bound,
-                    "margin": verdict.margin,
-                    "outcome": verdict.outcome.value,
-                    "reason": verdict.reason or None,
-                }
-                for verdict in self.verdicts
-            ],
+            "limits": [verdict.document() for verdict in self.verdicts],
         }
 
 
