@@ -10,7 +10,7 @@ seed differ. What an exchange waits for follows from what was asked:
     Flush (after Parse and Describe)      RowDescription, NoData, ErrorResponse
     Query                                 ReadyForQuery, CopyInResponse
     Sync, CopyDone, CopyFail, start-up    ReadyForQuery; a request for a password
-    CopyData                              nothing: the exchange ends when it is written
+    CopyData                              nothing but room: all of it is written
     Terminate, CancelRequest              the end of the connection
 
 There is no TLS in virtual time: a request for it is declined as by a server that has none.
@@ -73,13 +73,19 @@ class Exchange:
         return False
 
     def end(self, transport: DatabaseTransport) -> None:
+        """The next one's turn, if it was this one's."""
         if self.owner is transport:
             self.owner = None
             self.hold_time()
             if self.queue:
                 self.queue.popleft().take_turn()
-        elif transport in self.queue:
+
+    def forget(self, transport: DatabaseTransport) -> None:
+        """The connection is no more, whether it had its turn or waited for it."""
+        del self.transports[transport.descriptor]
+        if transport in self.queue:
             self.queue.remove(transport)
+        self.end(transport)
 
     def hold_time(self) -> None:
         """Tell the kernel how many there are for which time stands still."""
@@ -163,8 +169,6 @@ class DatabaseTransport(_Base):  # type: ignore[misc]
         held, self._held = self._held, []
         for data in held:
             self.write(data)
-        if self.is_over():
-            self._exchange.end(self)
 
     def _ask(self, data: Any) -> None:
         kind = data[0]
@@ -186,12 +190,13 @@ class DatabaseTransport(_Base):  # type: ignore[misc]
             else:
                 self._ends = b"Z"
         super().write(data)
-        if self.is_over():
-            self._exchange.end(self)
+        # Never over at once, although COPY data may be written by now: `collect` ends it when the
+        # loop has nothing else to do. How fast a server reads must not say who is next.
 
     def is_over(self) -> bool:
-        """True when the exchange waits for nothing: neither a reply nor room to write."""
-        return not self._open and not self.get_write_buffer_size()
+        """True when nothing of the exchange is left: no reply to wait for or to hand over, and
+        nothing to write."""
+        return not (self._open or self.complete or self.get_write_buffer_size())
 
     # -- the reply ---------------------------------------------------------------------------------
     def fill(self) -> bool:
@@ -261,12 +266,11 @@ class DatabaseTransport(_Base):  # type: ignore[misc]
 
     def resume_reading(self) -> None:
         super().resume_reading()
-        if self._open:
+        if self._open or self.complete:  # the last part may have come before the pause
             self._exchange.begin(self)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
-        self._exchange.transports.pop(self.descriptor, None)
-        self._exchange.end(self)
+        self._exchange.forget(self)
         super()._call_connection_lost(exc)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import select
 import selectors
@@ -101,6 +102,28 @@ class VirtualSelector(selectors.PollSelector):
         return super().select(timeout_s)
 
 
+class VirtualTask(asyncio.Task[Any]):
+    """A task whose place in a set does not depend on its address.
+
+    Task groups cancel a set of tasks, `asyncio.wait` returns two: in the order of `hash()`, which
+    for a task of the standard library is another one in each process.
+    """
+
+    _numbers = itertools.count()
+    _number: int
+
+    def __hash__(self) -> int:
+        try:
+            return self._number
+        except AttributeError:
+            self._number = next(self._numbers)
+            return self._number
+
+
+def _new_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> VirtualTask:
+    return VirtualTask(coroutine, loop=loop, **more)
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """`loop.time()` is the world's time."""
 
@@ -114,6 +137,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector.loop = self
         self.exchange = selector._exchange
         self._clock_resolution = 1e-9
+        self.set_task_factory(_new_task)
 
     def time(self) -> float:
         return self._kernel.env.now

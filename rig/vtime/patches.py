@@ -159,9 +159,10 @@ def _patch_select() -> None:
                 raise ValueError("timeout must be non-negative")
             kernel.now_s()  # counts: a loop that polls must come to an end
             return real_select(rlist, wlist, xlist, 0)
-        if wlist:
-            kernel.pump()  # what fills the port is taken by the world at once
         ready = real_select(rlist, wlist, xlist, 0)
+        if wlist and not ready[1]:
+            kernel.pump()  # what fills a port is taken by the world at once
+            ready = real_select(rlist, wlist, xlist, 0)
         end_s = None if timeout is None else kernel.env.now + timeout
         in_time = True
         while in_time and not any(ready):

@@ -54,6 +54,7 @@ class PtyPort:
         self.overflow_bytes = 0
         self._backlog = bytearray()
         self._retrying = False
+        self._closed = False
         self._open()
         line.attach_host(self._deliver)
         line.on_hang_up.append(self._close)
@@ -68,9 +69,14 @@ class PtyPort:
         """Hook: bytes were delivered, or the port hung up."""
 
     def close(self) -> None:
-        """Take the port away for good."""
-        if not self._line.hung_up:
-            self._close()
+        """Take the port away for good, whatever happens to the cable; closing twice is harmless."""
+        if not self._closed:
+            self._closed = True
+            self._line.on_hang_up.remove(self._close)
+            self._line.on_replug.remove(self._open)
+            self._line.to_host.receiver = None
+            if not self._line.hung_up:
+                self._close()
 
     def _open(self) -> None:
         self._master, self._slave = os.openpty()

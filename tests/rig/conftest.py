@@ -1,9 +1,13 @@
-"""Fixtures: one runner for all tests, workers that can be broken, and short shipped scenarios."""
+"""Fixtures: one runner for all tests, workers that can be broken, short shipped scenarios, and the
+real command."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ import pytest
 from rig.runner.runner import Runner
 from rig.scenario import expand_scenario
 from rig.scenario.model import Scenario
+from server.store.embedded import EmbeddedPostgres
 
 SHIPPED = Path(__file__).parents[2] / "scenarios"
 
@@ -30,8 +35,10 @@ def runner(mutations: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield runner
 
 
-@pytest.fixture
-def shortened(tmp_path: Path) -> Callable[[str, Mapping[str, str]], Scenario]:
+@pytest.fixture(scope="session")
+def shortened(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Mapping[str, str]], Scenario]:
     """Return `shorten(name, cuts)`: the first variant of a shipped scenario, cut short.
 
     `cuts` says what replaces what in the file's text. Each text must be there once, and only times
@@ -44,7 +51,7 @@ def shortened(tmp_path: Path) -> Callable[[str, Mapping[str, str]], Scenario]:
         for old, new in cuts.items():
             assert text.count(old) == 1, f"{shipped.name}: expected {old!r} once: cut it elsewhere"
             text = text.replace(old, new)
-        copy = tmp_path / shipped.name
+        copy = tmp_path_factory.mktemp(name) / shipped.name
         copy.write_text(text, encoding="utf-8")
         long, short = expand_scenario(shipped)[0], expand_scenario(copy)[0]
         assert (short.limits, short.after) == (long.limits, long.after)
@@ -52,3 +59,80 @@ def shortened(tmp_path: Path) -> Callable[[str, Mapping[str, str]], Scenario]:
         return short
 
     return shorten
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    def complaint(self, code: int, *words: str) -> str:
+        """Return the one line on standard error, after a look at exit code and words."""
+        assert (self.code, self.err.count("\n")) == (code, 1), self
+        assert self.err.startswith("telerig"), self.err
+        for word in words:
+            assert word in self.err, f"{word!r} is not in {self.err!r}"
+        return self.err
+
+
+TelerigCommand = Callable[..., Ended]
+TELERIG = [sys.executable, "-m", "rig.cli"]
+COMMAND_LIMIT_S = 120.0
+
+
+def clean_environment(**changes: str) -> dict[str, str]:
+    """Return the environment of a user: no CI, no width, no server of somebody else's."""
+    foreign = ("CI", "COLUMNS", "GITHUB_STEP_SUMMARY", "TELERIG_DATABASE_URL", "TERM")
+    kept = {name: value for name, value in os.environ.items() if name not in foreign}
+    return {**kept, **changes}
+
+
+@pytest.fixture
+def telerig(tmp_path: Path) -> TelerigCommand:
+    """Return `telerig(*words, **environment)`: the real command, in an empty folder of its own."""
+
+    def run(*words: str | Path, cwd: Path = tmp_path, **environment: str) -> Ended:
+        done = subprocess.run(
+            [*TELERIG, *map(str, words)],
+            cwd=cwd,
+            env=clean_environment(**environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_LIMIT_S,
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+TINY = """\
+rig: 1
+name: tiny
+needs: [gps]
+seed: 5
+phases:
+  - {idle: 5 s}
+limits:
+  gps.coverage: {min: 90 %, phase: idle}
+  readings.lost: {equals: 0}
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """The shortest scenario that is worth one."""
+    path = tmp_path / "tiny.scenario.yaml"
+    path.write_text(TINY, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A PostgreSQL server for all commands of a session; as `TELERIG_DATABASE_URL` wants it."""
+    with EmbeddedPostgres(durable=False) as server:
+        yield server.start()

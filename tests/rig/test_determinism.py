@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,6 +20,7 @@ from rig.runner.databases import Databases
 from rig.runner.runner import Request, Runner
 from rig.scenario.model import Scenario
 from rig.worker.job import Failed, Finished, Job, decode_message, encode
+from tests.rig.tcp_forwarder import TcpForwarder
 
 PYTHONS = "TELERIG_PYTHONS"
 """Environment variable: further interpreters with telerig installed, separated by colons."""
@@ -36,7 +40,7 @@ WORKER_TIMEOUT_S = 120
 Drive = Callable[..., Path]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scenario(shortened: Callable[[str, Mapping[str, str]], Scenario]) -> Scenario:
     """A short drive with both links."""
     return shortened("acceleration", CUTS)
@@ -49,41 +53,62 @@ def databases() -> Iterator[Databases]:
         yield databases
 
 
-@pytest.fixture
-def drive(scenario: Scenario, databases: Databases, tmp_path: Path) -> Drive:
-    """Return `drive(name, …)`, which runs the drive in a process and returns its record's folder.
+@pytest.fixture(scope="module")
+def drive(
+    scenario: Scenario, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Drive:
+    """Return `drive(…)`, which runs the drive in a process and returns its record's folder.
 
-    `seed` is the scenario's own if not given, `python` this interpreter; further keywords are
-    environment variables.
+    `seed` is the scenario's own if not given, `python` this interpreter, `over_tcp` reaches the
+    database as a server elsewhere; further keywords are environment variables.
     """
 
     def drive(
-        name: str, *, seed: int | None = None, python: str = sys.executable, **variables: str
+        *,
+        seed: int | None = None,
+        python: str = sys.executable,
+        over_tcp: bool = False,
+        **variables: str,
     ) -> Path:
-        folder = tmp_path / name
-        folder.mkdir()
-        job = Job(
-            scenario=scenario.path,
-            variant=scenario.variant,
-            seed=scenario.seed if seed is None else seed,
-            folder=folder,
-            database_url=databases.fresh(),
-        )
-        worker = subprocess.run(
-            [python, "-m", "rig.worker.virtual"],
-            input=encode(job),
-            capture_output=True,
-            timeout=WORKER_TIMEOUT_S,
-            check=False,
-            env={**os.environ, **variables},
-        )
-        databases.drop(job.database_url)
-        messages = [decode_message(line) for line in worker.stdout.splitlines()]
-        assert [message for message in messages if isinstance(message, Failed)] == []
-        assert any(isinstance(m, Finished) for m in messages), worker.stderr.decode()
+        folder = tmp_path_factory.mktemp("run")
+        url = databases.fresh()
+        door = TcpForwarder(url, pieces=True) if over_tcp else contextlib.nullcontext()
+        with door:
+            database = urlsplit(url).path.lstrip("/")
+            job = Job(
+                scenario=scenario.path,
+                variant=scenario.variant,
+                seed=scenario.seed if seed is None else seed,
+                folder=folder,
+                database_url=door.url(database) if isinstance(door, TcpForwarder) else url,
+            )
+            work(job, python, variables)
+        databases.drop(url)
         return folder
 
     return drive
+
+
+def work(job: Job, python: str, variables: Mapping[str, str]) -> None:
+    """Run a job in a worker process, which must come to its end."""
+    worker = subprocess.run(
+        [python, "-m", "rig.worker", "virtual", str(os.getpid())],
+        input=encode(job),
+        capture_output=True,
+        timeout=WORKER_TIMEOUT_S,
+        check=False,
+        env={**os.environ, **variables},
+        process_group=0,
+    )
+    messages = [decode_message(line) for line in worker.stdout.splitlines()]
+    assert [message for message in messages if isinstance(message, Failed)] == []
+    assert any(isinstance(m, Finished) for m in messages), worker.stderr.decode()
+
+
+@pytest.fixture(scope="module")
+def first(drive: Drive) -> Path:
+    """The record that every other one is compared with."""
+    return drive(PYTHONHASHSEED="0")
 
 
 @pytest.fixture
@@ -110,24 +135,29 @@ def assert_same_trace(first: Path, second: Path) -> None:
 
 
 @pytest.mark.usefixtures("busy_machine")
-def test_processes_have_one_trace(drive: Drive) -> None:
+def test_processes_have_one_trace(first: Path, drive: Drive) -> None:
     """Neither the seed of Python's hashes nor a busy machine changes a run."""
-    assert_same_trace(drive("first", PYTHONHASHSEED="0"), drive("second", PYTHONHASHSEED="1"))
+    assert_same_trace(first, drive(PYTHONHASHSEED="1"))
 
 
-def test_another_seed_is_another_trace(drive: Drive, scenario: Scenario) -> None:
+def test_a_server_elsewhere_gives_the_same_trace(first: Path, drive: Drive) -> None:
+    """A database over TCP, whose replies come in pieces, changes nothing either."""
+    assert_same_trace(first, drive(over_tcp=True, PYTHONHASHSEED="random"))
+
+
+def test_another_seed_is_another_trace(first: Path, drive: Drive, scenario: Scenario) -> None:
     """Another seed of the run gives another drive."""
-    assert trace_of(drive("first")) != trace_of(drive("second", seed=scenario.seed + 1))
+    assert trace_of(first) != trace_of(drive(seed=scenario.seed + 1))
 
 
-def test_other_pythons_have_the_same_trace(drive: Drive) -> None:
+def test_other_pythons_have_the_same_trace(first: Path, drive: Drive) -> None:
     """Every supported Python writes the trace of this one."""
     pythons = [python for python in os.environ.get(PYTHONS, "").split(os.pathsep) if python]
     if not pythons:
         pytest.skip(f"{PYTHONS} names no other interpreter")
-    first = drive("first")
-    for number, python in enumerate(pythons):
-        assert_same_trace(first, drive(f"other-{number}", python=python))
+    for python in pythons:
+        other = drive(python=python)
+        assert_same_trace(first, other)
 
 
 def twice(runner: Runner, scenario: Scenario, mutation: str = "") -> Pair:
@@ -152,7 +182,18 @@ def test_twice_is_content_with_equal_runs(runner: Runner, scenario: Scenario) ->
 def test_twice_shows_where_two_runs_part(
     mutation: str, stream: str, runner: Runner, scenario: Scenario
 ) -> None:
-    """Real randomness in the gateway fails `--twice`, which names the stream that differs first."""
+    """Real randomness fails `--twice`, which names stream, row, time and both values of it."""
     pair = twice(runner, scenario, mutation)
     assert not pair.same
-    assert f"first divergence: stream {stream}, row " in "\n".join(pair.lines())
+    assert not pair.passed
+    lines = pair.lines()
+    assert lines[0] == "again: another trace"
+    assert re.fullmatch(
+        rf"first divergence: stream {stream}, row \d+, at \d+\.\d{{6}} s( in phase \w+)?", lines[1]
+    )
+    both = [line for line in lines if line.startswith(("    first   [", "    second  ["))]
+    assert len(both) == 2
+    assert both[0].split("[")[1] != both[1].split("[")[1]
+    assert pair.document()["again"]["divergence"].splitlines() == lines[1:-1]
+    assert pair.second is not None
+    assert str(pair.second.folder) in lines[-1]

@@ -311,6 +311,117 @@ def test_uvicorn_and_websockets_run_in_the_loop(play: Play) -> None:
     assert play(program, hash_seed="random").lines == first.lines
 
 
+def test_timeouts_and_cancelling_keep_their_instants(play: Play) -> None:
+    """`wait_for`, `timeout`, task groups and cancelled tasks end at the instant, in one order."""
+    played = play(
+        """
+        async def nap(name, duration_s):
+            try:
+                await asyncio.sleep(duration_s)
+                log(name, "slept")
+            except asyncio.CancelledError:
+                log(name, "cancelled")
+                raise
+
+        async def fail():
+            await asyncio.sleep(1)
+            raise ValueError("made up")
+
+        async def main():
+            try:
+                await asyncio.wait_for(nap("long", 50), 2.5)
+            except TimeoutError:
+                log("timeout")
+            try:
+                async with asyncio.timeout_at(4):
+                    await nap("other", 50)
+            except TimeoutError:
+                log("timeout")
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(nap("long", 9))
+                    group.create_task(nap("short", 0.5))
+                    group.create_task(fail())
+            except ExceptionGroup as group:
+                log(group.exceptions)
+            task = asyncio.create_task(nap("task", 9))
+            loop = asyncio.get_running_loop()
+            threading.Timer(1, loop.call_soon_threadsafe, [task.cancel]).start()
+            log(*await asyncio.gather(task, return_exceptions=True))
+
+        play(main)
+        """
+    )
+    assert played.lines == [
+        *("2.5 long cancelled", "2.5 timeout", "4 other cancelled", "4 timeout"),
+        *("4.5 short slept", "5 long cancelled"),
+        *("5 (ValueError('made up'),)", "6 task cancelled", "6 "),
+    ]
+
+
+def test_sets_of_tasks_have_one_order(play: Play) -> None:
+    """A task group cancels its tasks in one order, whatever their addresses; `wait` and
+    `all_tasks` give them in one."""
+    program = """
+        size = int(os.environ["STAGE_JUNK"])
+        junk = [[bytearray(48 * n) for n in range(k % 40)] for k in range(size)]
+        del junk[::2]
+
+        async def nap(name):
+            try:
+                await asyncio.sleep(1 + name % 4)
+            except asyncio.CancelledError:
+                log(name, "cancelled")
+                raise
+
+        async def fail():
+            await asyncio.sleep(1.5)
+            raise ValueError
+
+        async def main():
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for number in range(40):
+                        group.create_task(nap(number))
+                    group.create_task(fail())
+            except ExceptionGroup:
+                pass
+            tasks = [asyncio.create_task(nap(number), name=f"{number}") for number in range(40)]
+            done, pending = await asyncio.wait(tasks, timeout=2)
+            log(*(task.get_name() for task in (*done, *pending, *asyncio.all_tasks())))
+            for task in pending:
+                task.cancel()
+
+        play(main)
+        """
+    first = play(program, junk=0)
+    assert len(first.lines) == 30 + 1 + 24
+    for junk in (301, 5003):
+        assert play(program, junk=junk).lines == first.lines
+
+
+def test_a_thread_outlives_the_task_that_waited_for_it(play: Play) -> None:
+    """Cancelling `to_thread` ends the wait at once; the thread goes on, as in reality."""
+    played = play(
+        """
+        def body():
+            for _ in range(3):
+                time.sleep(1)
+                log("thread")
+
+        async def main():
+            try:
+                await asyncio.wait_for(asyncio.to_thread(body), 1.5)
+            except TimeoutError:
+                log("timeout")
+            await asyncio.sleep(10)
+
+        play(main)
+        """
+    )
+    assert played.lines == ["1 thread", "1.5 timeout", "2 thread", "3 thread"]
+
+
 def test_a_subprocess_is_refused(play: Play) -> None:
     """asyncio subprocesses know no virtual time: they are refused in one line, not frozen."""
     played = play(

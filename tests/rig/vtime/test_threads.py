@@ -15,9 +15,8 @@ def test_sleeping_threads_interleave_by_time_then_order(play: Play) -> None:
                 log(name)
 
         async def main():
-            threads = [threading.Thread(target=body, args=a) for a in (("a", 20), ("b", 30), ("c",
-            20))] for thread in threads:
-                thread.start()
+            for name, period_s in (("a", 20), ("b", 30), ("c", 20)):
+                threading.Thread(target=body, args=(name, period_s)).start()
             await asyncio.sleep(1000)
             log("end")
 
