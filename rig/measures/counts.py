@@ -1,4 +1,4 @@
-"""Readings lost and doubled, and errors in the gateway's log.
+"""Readings lost, doubled and not published, and errors in the gateway's log.
 
 The gateway numbers every reading that it accepts: 1, 2, 3 … within one boot. So a number that is
 missing below the highest one seen (stored, published or acknowledged) is a reading that was
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -75,6 +76,29 @@ def count_doubled(stored: Readings) -> int:
         return 0
     rows = np.stack((stored.seq, stored.signal, stored.time_ns, stored.received_ns), axis=1)
     return len(rows) - len(np.unique(rows, axis=0))
+
+
+def count_unpublished(stored: Readings, published: Readings) -> int | None:
+    """Return the stored readings that a client did not get exactly once, and as they were stored.
+
+    What came in before the first reading that the client got does not count: it was not there yet.
+    None if it never got one.
+    """
+    if not len(published):
+        return None
+    shown = Counter(_whole_rows(published))
+    watched = stored.where(stored.received_ns >= published.received_ns.min())
+    return sum(shown[row] != 1 for row in set(_whole_rows(watched)))
+
+
+def _whole_rows(readings: Readings) -> Iterator[tuple[int, ...]]:
+    """Yield each reading whole; a value as its bits, for no NaN equals another."""
+    bits = readings.value.view(np.int64)
+    columns = (readings.seq, readings.signal, readings.time_ns, bits)
+    return zip(
+        *(column.tolist() for column in (*columns, readings.received_ns, readings.state)),
+        strict=True,
+    )
 
 
 def is_error_line(line: str) -> bool:

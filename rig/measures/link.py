@@ -8,6 +8,10 @@ A reading belongs to a window by the instant at which it was measured.
   where it says "as fast as the link allows", each sample that the world took. On GPS, each epoch at
   which the receiver had a fix. A signal that is stored more often than called for counts as 100 %,
   so it makes up for no other.
+  `coverage.worst` is that of the worst signal, of whole readings called for (a signal that is due
+  every ten seconds is not called for in nine); on GPS, of each signal that the receiver gave.
+* missing: samples on the wire that no stored reading stems from.
+* time_error: the instant that the gateway says a reading was measured, against the sample's.
 * fidelity: stored value against the sample's value on the wire, in steps of the resolution;
   truth_error: the same against the value that was not yet quantised.
 * recovery: from a fault's end to the next reading received; infinite if none came.
@@ -29,6 +33,7 @@ from rig.measures.matching import EPOCH_LINK, Matched, Samples
 from rig.measures.windows import Window
 
 _NS_PER_MS = 1e6
+_ROUNDING = 1e-9  # rate times duration is a product of floats
 _EPOCH_SIGNAL = "LAT"  # a fix is stored if its position is
 
 
@@ -105,6 +110,35 @@ class Link:
             counts.append((self._kept(signal, window), due))
         return counts
 
+    def worst_coverage_pct(self, window: Window) -> float | None:
+        """Return the coverage of the worst signal; None where not one reading was called for."""
+        counts = self._planned(window)
+        if self.name == EPOCH_LINK:
+            counts = [(self._kept(s, window), self._given(s, window)) for s in self.samples]
+        whole = [(kept, math.floor(due + _ROUNDING)) for kept, due in counts]
+        return min((100.0 * min(kept, due) / due for kept, due in whole if due), default=None)
+
+    def missing(self, window: Window) -> int | None:
+        """Count the samples on the wire that no stored reading stems from."""
+        if not self.samples:
+            return None
+        return sum(self._given(s, window) - self._kept(s, window) for s in self.samples)
+
+    def missing_ns(self, window: Window) -> Ints:
+        """Return the instants of the samples that are missing, in order."""
+        parts = [ints([])]
+        for signal, samples in self.samples.items():
+            given = samples.time_ns[samples.valid & window.holds(samples.time_ns)]
+            matched = self.stored.get(signal)
+            kept = ints([]) if matched is None else matched.measured_ns[matched.has_sample]
+            parts.append(np.setdiff1d(given, kept))
+        return np.sort(np.concatenate(parts))
+
+    def _given(self, signal: str, window: Window) -> int:
+        """Count the samples that the device put on the wire."""
+        samples = self.samples[signal]
+        return _count(samples.time_ns[samples.valid], window)
+
     def _kept(self, signal: str, window: Window) -> int:
         """Count the readings stored, each sample once."""
         matched = self.stored.get(signal)
@@ -113,6 +147,23 @@ class Link:
         if self.real:
             return _count(matched.measured_ns, window)
         return _count(np.unique(matched.measured_ns[matched.has_sample]), window)
+
+    # -- time -------------------------------------------------------------------------------------
+    def time_errors_ms(self, window: Window) -> Floats:
+        """Return how far off the readings' own instants are, in either direction."""
+        times_ns, errors_ms = self.time_error_series
+        return errors_ms[window.holds(times_ns)]
+
+    @cached_property
+    def time_error_series(self) -> tuple[Ints, Floats]:
+        """Instants measured in ns, and how far off the reading's own instant is, in ms."""
+        times, errors = [ints([])], [floats([])]
+        for matched in self.stored.values():
+            sound = matched.has_sample
+            times.append(matched.measured_ns[sound])
+            said_ns = matched.readings.time_ns[sound]
+            errors.append(np.abs(said_ns - matched.measured_ns[sound]) / _NS_PER_MS)
+        return np.concatenate(times), np.concatenate(errors)
 
     # -- truth -----------------------------------------------------------------------------------
     def errors_steps(
@@ -189,6 +240,7 @@ def _errors(matched: Matched, window: Window, against: str) -> Floats:
     samples, sample = matched.samples, matched.sample[chosen]
     expected = (samples.wire if against == "wire" else samples.true)[sample]
     errors = matched.readings.value[chosen] - expected
+    errors = errors[~np.isnan(errors)]  # what has no truth (SATS) has no error
     wraps = matched.info.wraps
     if wraps is not None:
         errors = (errors + wraps / 2) % wraps - wraps / 2

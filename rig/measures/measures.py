@@ -23,18 +23,20 @@ from rig.measures.arrays import (
     published_readings,
     stored_readings,
 )
-from rig.measures.counts import count_doubled, count_lost, is_error_line
+from rig.measures.counts import count_doubled, count_lost, count_unpublished, is_error_line
 from rig.measures.link import Link
 from rig.measures.matching import NO_SAMPLES, Matched, Samples, match, samples_by_signal
 from rig.measures.names import MEASURE_NAMES
 from rig.measures.position import Track, stored_track
 from rig.measures.signals import signals_of
+from rig.measures.stale import marks_of, unmarked_s, wrongly_marked_s
 from rig.measures.windows import Window, window_of
 from rig.record.manifest import Manifest, SignalInfo
 from rig.record.reader import RecordReader
 
 _LINK_MEASURE = re.compile(r"(?P<link>[a-z][a-z0-9_]*)\.(?P<name>.+)")
 _COUNTER = "counter."
+_DERIVED = "derived"  # source of the samples of what the gateway computes; no link
 
 
 class Measured(NamedTuple):
@@ -67,6 +69,7 @@ class Measures:
         self._published = published_readings(record)
         self._acknowledged = record.stored_at
         self._log_lines = record.log_lines
+        self._marks = marks_of(record.events, record.manifest.end_ns)
         samples = samples_by_signal(record.samples)
         names = {source for source, _ in samples} | set(record.manifest.plan) | set(record.links)
         names |= {
@@ -75,8 +78,9 @@ class Measures:
             if s in self.signals
         }
         self.links: dict[str, Link] = {
-            name: self._link(name, samples) for name in sorted(names - {""})
+            name: self._link(name, samples) for name in sorted(names - {"", _DERIVED})
         }
+        self._derived = self._link(_DERIVED, samples)
         self._found: dict[tuple[str, str | None, bool], Measured | None] = {}
 
     # -- looking up ------------------------------------------------------------------------------
@@ -162,7 +166,7 @@ class Measures:
         matched = {}
         for signal in np.unique(readings.signal).tolist():
             info = self.signals.get(signal)
-            if info is not None and info.link == link:
+            if info is not None and (info.link or _DERIVED) == link:
                 rows = readings.where(readings.signal == signal)
                 matched[info.name] = match(rows, info, samples.get(info.name, NO_SAMPLES))
         return matched
@@ -173,6 +177,8 @@ class Measures:
             return Measured(float(given[0]), str(given[1])) if phase is None else None
         split = _LINK_MEASURE.fullmatch(name)
         link = self.links.get(split["link"]) if split else None
+        if name == "derived.fidelity.max":
+            link = self._derived
         window = window_of(self.manifest, phase, except_faults, link.name if link else None)
         if window is None:
             return None
@@ -189,6 +195,8 @@ class Measures:
             return _value(count, "") if whole else None
         if family in _LATENCY_KINDS and last in _PERCENTILES:
             return _value(percentile(link.latency_ms(_LATENCY_KINDS[family], window), last), "ms")
+        if family == "time_error" and last in _PERCENTILES:
+            return _value(percentile(link.time_errors_ms(window), last), "ms")
         if family == "age" and last in _PERCENTILES:
             return _value(percentile(ages_in(self.age_series(link.name), window), last), "s")
         if family == "position_error" and last in _PERCENTILES and link.name == "gps":
@@ -205,6 +213,16 @@ class Measures:
             return _value(link.rate_per_s(window), "/s")
         if name == "coverage":
             return _value(link.coverage_pct(window), "%")
+        if name == "coverage.worst":
+            return _value(link.worst_coverage_pct(window), "%")
+        if name == "missing":
+            return _value(link.missing(window), "")
+        if name == "stale.unmarked.max":
+            return _value(
+                unmarked_s(link.name, link.published, link.plan, self._marks, window), "s"
+            )
+        if name == "stale.wrong.max":
+            return _value(wrongly_marked_s(link.name, link.published, self._marks, window), "s")
         if name == "outage.max":
             return _value(link.outage_s(window), "s")
         if name == "recovery.max":
@@ -232,6 +250,10 @@ class Measures:
         known: dict[str, Callable[[], tuple[float | None, str]]] = {
             "readings.lost": lambda: (self._lost(), ""),
             "readings.doubled": lambda: (self._doubled(), ""),
+            "readings.unpublished": lambda: (
+                count_unpublished(self._stored, self._published),
+                "",
+            ),
             "log.errors": lambda: (sum(map(is_error_line, self._log_lines)), ""),
             "gateway.exit": lambda: (gateway.get("exit"), ""),
             "gateway.cpu": lambda: (gateway.get("cpu_pct") if paced else None, "%"),

@@ -67,8 +67,25 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
         "s",
         "age of the newest published value of each signal, looked at once a second",
     ),
+    MeasureName(
+        "<link>.time_error.<pNN>",
+        "ms",
+        "distance of the instant that a stored reading gives for itself from the instant measured",
+        needs_truth=True,
+    ),
     MeasureName("<link>.rate", "/s", "readings stored per second"),
     MeasureName("<link>.coverage", "%", "readings stored of those that the plan called for"),
+    MeasureName(
+        "<link>.coverage.worst",
+        "%",
+        "the same of the signal that has the lowest; only whole readings are called for",
+    ),
+    MeasureName(
+        "<link>.missing",
+        "",
+        "values that the device gave and that are not in the store",
+        needs_truth=True,
+    ),
     MeasureName(
         "<link>.fidelity.max",
         "step",
@@ -96,6 +113,16 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
     MeasureName("<link>.start", "s", "from the run's start to the first reading"),
     MeasureName("<link>.recovery.max", "s", "longest time from a fault's end to the next reading"),
     MeasureName("<link>.outage.max", "s", "longest gap between two readings"),
+    MeasureName(
+        "<link>.stale.unmarked.max",
+        "s",
+        "longest time beyond three planned periods without a reading and without a mark as stale",
+    ),
+    MeasureName(
+        "<link>.stale.wrong.max",
+        "s",
+        "longest time for which a mark as stale outlived the arrival of a new reading",
+    ),
     MeasureName("<link>.counter.<name>", "", "a counter that the link reports"),
     MeasureName("gps.position_error.<pNN>", "m", "distance from the truth", needs_truth=True),
     MeasureName(
@@ -104,8 +131,20 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
         "fixes stored for epochs at which the receiver had none",
         needs_truth=True,
     ),
+    MeasureName(
+        "derived.fidelity.max",
+        "step",
+        "largest difference of a stored value that the gateway derives from the same out of what "
+        "was on the wire",
+        needs_truth=True,
+    ),
     MeasureName("readings.lost", "", "readings accepted and not in the store"),
     MeasureName("readings.doubled", "", "readings that are in the store more than once"),
+    MeasureName(
+        "readings.unpublished",
+        "",
+        "readings stored that a WebSocket client did not get once, and as they were stored",
+    ),
     MeasureName("log.errors", "", "lines of level error or above in the gateway's log"),
     MeasureName("gateway.exit", "", "the gateway's exit code"),
     MeasureName("gateway.cpu", "%", "CPU time of the gateway, of one core", paced_only=True),

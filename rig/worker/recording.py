@@ -40,6 +40,8 @@ STATE_COLUMNS: tuple[tuple[str, str], ...] = (
 POSITION_COLUMNS = ("LAT", "LON", "ALT", "GPS_HEADING")
 TRUTH_COLUMNS = [name for name, _ in STATE_COLUMNS] + list(POSITION_COLUMNS)
 MPS_TO_KPH = 3.6
+DERIVED = "derived"  # source of the samples of what the gateway computes out of others
+PSI_PER_KPA = 0.1450377377
 SPEED_COLUMN = 1
 
 
@@ -56,6 +58,7 @@ class Recording:
         self.readings = 0
         self._faults: list[FaultWindow] = []
         self._open_faults: dict[tuple[str, Any], int] = {}
+        self._barometer_kpa: float | None = None  # as the ECU last said it
 
     def attach(self, world: World) -> None:
         for name, line in world.lines.items():
@@ -80,9 +83,20 @@ class Recording:
         true = spec.truth(state)
         if true is None or ecu != "ecm":
             return
-        self._writer.sample(
-            self._epoch_ns + round(time_s * 1e9), "obd", spec.name, true, spec.decode(data)
-        )
+        time_ns, wire = self._epoch_ns + round(time_s * 1e9), spec.decode(data)
+        self._writer.sample(time_ns, "obd", spec.name, true, wire)
+        if spec.name == "BAROMETRIC_PRESSURE":
+            self._barometer_kpa = wire
+        elif spec.name == "INTAKE_PRESSURE":
+            self._sample_boost(time_ns, wire, state)
+
+    def _sample_boost(self, time_ns: int, manifold_kpa: float | None, state: VehicleState) -> None:
+        """Boost is the manifold's pressure above the barometer's; nothing before both were said."""
+        true = state.boost_kpa * PSI_PER_KPA
+        wire = None
+        if manifold_kpa is not None and self._barometer_kpa is not None:
+            wire = (manifold_kpa - self._barometer_kpa) * PSI_PER_KPA
+        self._writer.sample(time_ns, DERIVED, "BOOST", true, wire)
 
     def on_epoch(self, time_s: float, motion: Motion, fix: Fix | None) -> None:
         """The receiver measured."""
@@ -99,6 +113,9 @@ class Recording:
                 fix.speed_mps * MPS_TO_KPH if fix else None,
             ),
             ("GPS_HEADING", motion.course_deg, fix.course_deg if fix else None),
+            # No truth but the receiver's own: it says which satellites it uses.
+            ("HDOP", None, fix.hdop if fix else None),
+            ("SATS", None, fix.satellites if fix else None),
         ):
             sample(time_ns, "gps", signal, true, wire if has_fix else None)
 

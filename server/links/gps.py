@@ -4,7 +4,7 @@
     kind = "gps"
     port = "/dev/ttyUSB0"
     baud = 9600             # default
-    stale_s = 3.0           # LAT and LON older than this are stale
+    stale_s = 3.0           # a position older than this is stale; without a fix, all that was told
     silence_s = 5.0         # no epoch for so long: the port is opened anew
     oldest_date = "2020-01-01"
 
@@ -63,7 +63,7 @@ class GpsOptions:
     Attributes:
         port: device path or pyserial URL.
         baud: bits per second.
-        stale_s: LAT and LON are stale after so many seconds.
+        stale_s: LAT and LON are stale after so many seconds; without a fix, all that was read.
         silence_s: without any epoch for so long the link is lost.
         oldest_date: an earlier date is a receiver's mistake and refused.
     """
@@ -88,6 +88,7 @@ class GpsLink(Link):
         self._counts: Counter[str] = Counter(epochs=0, epochs_no_fix=0, sentences_bad_checksum=0)
         self.counters = self._counts
         self.stale_s = dict.fromkeys(_DUE, options.stale_s)
+        self._told: set[int] = set(_DUE)  # what was read while there was a fix
         self._splitter = SentenceSplitter(self._counts)
         self._epochs = EpochAssembler(
             date_floor=options.oldest_date, quiet_s=QUIET_S, counters=self._counts
@@ -212,6 +213,10 @@ class GpsLink(Link):
             readings = readings_of(fix, self._counts)
             if readings:
                 self.sink(readings)
+            self._told.update(reading.signal for reading in readings)
+        # Without a fix, the speed and the altitude of before are as old as the position.
+        due = self._told if fix.refused else _DUE
+        self.stale_s = dict.fromkeys(due, self.options.stale_s)
         self._say(fix.refused)
 
     def _say(self, refused: str) -> None:

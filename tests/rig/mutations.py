@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,6 +36,8 @@ from server.store.hotlog import HotLog
 READER_SLEEP_S = 0.1
 PUBLISH_LATE_S = 1.0
 SECOND_NS = 1_000_000_000
+CLOCK_BEHIND_NS = 5_000_000
+CLOCK_DRIFT_PPM = 1_000
 CENTRAL_EUROPEAN_SUMMER_TIME_NS = 7_200 * SECOND_NS
 MILE_KM = 1.609344
 LIBRARY_TIMEOUT_S = 10.0  # python-OBD's own wait for a byte; it waits twelve times
@@ -99,6 +102,27 @@ def clock_in_local_time() -> None:
         return utc_ns + CENTRAL_EUROPEAN_SUMMER_TIME_NS
 
 
+def clock_behind() -> None:
+    """The gateway's clock is 5 ms behind: everything seems to be read faster."""
+
+    @_around(SystemClock, "now_ns")
+    def now_ns(original: Any, clock: SystemClock) -> int:
+        utc_ns: int = original(clock)
+        return utc_ns - CLOCK_BEHIND_NS
+
+
+def clock_drifts() -> None:
+    """The gateway's clock gains a millisecond each second."""
+    first_ns: list[int] = []
+
+    @_around(SystemClock, "now_ns")
+    def now_ns(original: Any, clock: SystemClock) -> int:
+        utc_ns: int = original(clock)
+        if not first_ns:
+            first_ns.append(utc_ns)
+        return utc_ns + (utc_ns - first_ns[0]) * CLOCK_DRIFT_PPM // 1_000_000
+
+
 def gps_in_local_time() -> None:
     """A fix is stamped with local time."""
     _stamp_fixes(CENTRAL_EUROPEAN_SUMMER_TIME_NS)
@@ -107,6 +131,15 @@ def gps_in_local_time() -> None:
 def gps_second_late() -> None:
     """A fix is stamped with the second after its own."""
     _stamp_fixes(SECOND_NS)
+
+
+def gps_time_of_receipt() -> None:
+    """A fix is stamped with the instant of its receipt."""
+
+    @_around(EpochAssembler, "_fix")
+    def fix(original: Any, *args: Any) -> Fix:
+        sound: Fix = original(*args)
+        return dataclasses.replace(sound, time_ns=sound.received_ns)
 
 
 def _stamp_fixes(late_ns: int) -> None:
@@ -129,6 +162,16 @@ def batch_not_stored() -> None:
     @_around(HotLog, "append")
     async def append(original: Any, hotlog: HotLog, batch: Any) -> None:
         if next(numbers) % 10:
+            await original(hotlog, batch)
+
+
+def one_batch_not_stored() -> None:
+    """One single batch is published and acknowledged, and never written."""
+    numbers = itertools.count(1)
+
+    @_around(HotLog, "append")
+    async def append(original: Any, hotlog: HotLog, batch: Any) -> None:
+        if next(numbers) != 20:
             await original(hotlog, batch)
 
 
@@ -157,6 +200,33 @@ def batch_stored_twice() -> None:
             hotlog.boot -= 1
 
 
+def retry_stored_twice() -> None:
+    """A commit whose answer was lost is tried again under another key."""
+    numbers = itertools.count(1)
+
+    @_around(HotLog, "append")
+    async def append(original: Any, hotlog: HotLog, batch: Any) -> None:
+        await original(hotlog, batch)
+        if next(numbers) == 20:
+            hotlog.boot += 1
+            raise StoreError("made up: the answer to a commit was lost")
+
+
+def values_halved_in_width() -> None:
+    """The store keeps values as 32-bit floats."""
+
+    @_around(Pipeline, "offer")
+    def offer(original: Any, pipeline: Pipeline, readings: Sequence[Reading]) -> None:
+        narrow = struct.Struct("f")
+        original(
+            pipeline,
+            [
+                msgspec.structs.replace(r, value=narrow.unpack(narrow.pack(r.value))[0])
+                for r in readings
+            ],
+        )
+
+
 def commits_late() -> None:
     """A commit waits ten times as long as configured."""
 
@@ -179,6 +249,16 @@ def obd_reading_rarely_not_accepted() -> None:
 def epoch_not_accepted() -> None:
     """One GPS epoch in twenty never enters the pipeline."""
     _refuse_offers(lambda reading: reading.signal >= FIRST_GPS_SIGNAL, each=20)
+
+
+def one_epoch_not_accepted() -> None:
+    """One single GPS epoch never enters the pipeline."""
+    numbers = itertools.count(1)
+
+    @_around(Pipeline, "offer")
+    def offer(original: Any, pipeline: Pipeline, readings: Sequence[Reading]) -> None:
+        if readings[0].signal < FIRST_GPS_SIGNAL or next(numbers) != 20:
+            original(pipeline, readings)
 
 
 def batch_not_accepted() -> None:
@@ -228,6 +308,33 @@ def speed_in_mph() -> None:
 def rpm_scaled() -> None:
     """RPM is one percent too high."""
     _scale(RPM.id, 1.01)
+
+
+def rpm_undivided() -> None:
+    """RPM is stored in the quarters of a revolution that are on the wire."""
+    _scale(RPM.id, 4.0)
+
+
+def temperature_without_offset() -> None:
+    """COOLANT_TEMP is stored as the byte on the wire: its zero is at -40 degrees."""
+
+    def change(r: Reading) -> Reading:
+        return msgspec.structs.replace(r, value=r.value + 40) if r.signal == COOLANT.id else r
+
+    _change_obd_readings(change)
+
+
+def last_value_when_mute() -> None:
+    """A question without an answer is answered by the last value."""
+    last: dict[int, float] = {}
+
+    @_around(ObdLink, "_ask")
+    def ask(original: Any, link: ObdLink, question: Question) -> float | None:
+        value: float | None = original(link, question)
+        if value is None:
+            return last.get(question.signal.id)
+        last[question.signal.id] = value
+        return value
 
 
 def boost_mirrored() -> None:
@@ -295,6 +402,15 @@ def longitude_mirrored() -> None:
     def position(original: Any, parsed: Any) -> tuple[float | None, float | None]:
         lat_deg, lon_deg = original(parsed)
         return lat_deg, None if lon_deg is None else -lon_deg
+
+
+def coordinates_swapped() -> None:
+    """Latitude and longitude change places."""
+
+    @_around(nmea_sentence, "_position")
+    def position(original: Any, parsed: Any) -> tuple[float | None, float | None]:
+        lat_deg, lon_deg = original(parsed)
+        return lon_deg, lat_deg
 
 
 def gps_speed_in_knots() -> None:
@@ -376,6 +492,24 @@ def never_reconnects() -> None:
         await asyncio.Event().wait()
 
 
+def last_readings_repeated() -> None:
+    """What a link read last is delivered again by its next attempt."""
+    last: list[Reading] = []
+
+    @_around(Pipeline, "offer")
+    def offer(original: Any, pipeline: Pipeline, readings: Sequence[Reading]) -> None:
+        if readings[0].signal < FIRST_GPS_SIGNAL:
+            last[:] = readings
+        original(pipeline, readings)
+
+    @_around(Supervisor, "_run_once")
+    async def run_once(original: Any, supervisor: Supervisor) -> float:
+        if last and supervisor.kind == "obd":
+            supervisor.sink(list(last))
+        up_s: float = await original(supervisor)
+        return up_s
+
+
 def watchdog_off() -> None:
     """python-OBD waits for a lost reply as long as it likes: 121 s."""
 
@@ -408,6 +542,14 @@ def never_stale() -> None:
         return
 
 
+def stale_for_ever() -> None:
+    """What was marked as stale once stays so."""
+
+    @_around(Supervisor, "_set_stale")
+    def set_stale(original: Any, supervisor: Supervisor, stale: tuple[int, ...]) -> None:
+        original(supervisor, tuple(sorted({*supervisor._stale, *stale})))
+
+
 # -- what others see -------------------------------------------------------------------------------
 def every_second_frame() -> None:
     """The live stream leaves out every second frame of readings."""
@@ -417,6 +559,40 @@ def every_second_frame() -> None:
 def one_frame_in_fifty_missing() -> None:
     """The live stream leaves out one frame of readings in fifty."""
     _leave_out_frames(each=50)
+
+
+def nothing_published() -> None:
+    """The live stream shows no reading."""
+
+    @_around(Hub, "readings")
+    def readings(original: Any, hub: Hub, seq_first: int, rows: Sequence[Reading]) -> None:
+        return
+
+
+def frame_published_twice() -> None:
+    """The live stream shows one frame in fifty two times."""
+    numbers = itertools.count(1)
+
+    @_around(Hub, "readings")
+    def readings(original: Any, hub: Hub, seq_first: int, rows: Sequence[Reading]) -> None:
+        original(hub, seq_first, rows)
+        if next(numbers) % 50 == 0:
+            original(hub, seq_first, rows)
+
+
+def published_otherwise() -> None:
+    """The live stream shows SPEED in miles per hour; the store is right."""
+
+    @_around(Hub, "readings")
+    def readings(original: Any, hub: Hub, seq_first: int, rows: Sequence[Reading]) -> None:
+        original(
+            hub,
+            seq_first,
+            [
+                msgspec.structs.replace(r, value=r.value / MILE_KM) if r.signal == SPEED.id else r
+                for r in rows
+            ],
+        )
 
 
 def _leave_out_frames(each: int) -> None:

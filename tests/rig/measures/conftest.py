@@ -74,6 +74,10 @@ class Bench:
         if store:
             self.rows.append(Stored("car-1", *row, at(committed_s)))
 
+    def stale(self, time_s: float, link: str, *signals: int) -> None:
+        """Hear from the live stream which signals of a link are stale."""
+        self.writer.event(at(time_s), "gateway.stale", {"link": link, "signals": signals})
+
     def poll(
         self, signal: int, times_s: Iterable[float], delay_s: float = 0.03, value: float = 800.0
     ) -> None:

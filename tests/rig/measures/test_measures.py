@@ -5,6 +5,7 @@ import math
 import pytest
 
 from rig.measures.names import find_measure
+from rig.record.streams import Stored
 
 RPM, SPEED, LAT, LON, HEADING, BOOST = 12, 13, 1001, 1002, 1005, 2001
 EPOCH_NS = 1_700_000_000_000_000_000
@@ -328,3 +329,125 @@ def test_all_names_only_known_measures_or_extras(bench):
     assert {"obd.latency.p50", "readings.lost", "rig.ratio", "obd.counter.replies"} <= set(found)
     assert all(find_measure(name) is not None for name in found)
     assert all(find_measure(name).unit == measured.unit for name, measured in found.items())
+
+
+def test_time_error_is_how_far_off_the_gateways_instant_is(bench):
+    """In either direction: 40 ms late and 990 ms early."""
+    b = bench()
+    b.sample(1.0, "obd", "RPM", 800, 800)
+    b.reading(RPM, 800, measured_s=1.04, received_s=1.05)
+    b.sample(11.0, "obd", "RPM", 800, 800)
+    b.reading(RPM, 800, measured_s=10.01, received_s=11.05)
+    m = b.measures()
+    assert value(m, "obd.time_error.max", "calm") == pytest.approx(40)
+    assert value(m, "obd.time_error.max") == pytest.approx(990)
+    assert value(m, "obd.time_error.p50") == pytest.approx(40)
+
+
+def test_each_value_on_the_wire_that_is_not_stored_is_missing(bench):
+    """One that was not stored; one without a value is none, and a surplus elsewhere helps not."""
+    b = bench()
+    b.poll(RPM, [1, 2, 3])
+    b.sample(4.0, "obd", "RPM", 800, 800)
+    b.sample(5.0, "obd", "SPEED", 0, None)
+    b.sample(12.0, "obd", "SPEED", 0, 0)
+    b.poll(SPEED, [13])
+    m = b.measures()
+    assert value(m, "obd.missing", "calm") == 1
+    assert value(m, "obd.missing") == 2
+    assert value(m, "gps.missing") is None
+
+
+def test_the_worst_signals_coverage_counts_whole_readings(bench):
+    """0.25 Hz for 10 s are two readings, 0.05 Hz are none; the third signal lost half."""
+    b = bench(plan={"obd": {"RPM": 0.25, "SPEED": 1.0, "MAF": 0.05}})
+    b.poll(RPM, [1, 5])
+    b.poll(SPEED, [0.5, 1.5, 2.5, 3.5, 4.5])
+    m = b.measures()
+    assert value(m, "obd.coverage.worst", "calm") == pytest.approx(50)
+
+
+def test_the_worst_coverage_of_gps_is_against_what_the_receiver_gave(bench):
+    """Every position, and one of two headings."""
+    b = bench()
+    b.poll(LAT, [1, 2, 3])
+    b.poll(HEADING, [2])
+    b.sample(3.0, "gps", "GPS_HEADING", 90, 90)
+    m = b.measures()
+    assert value(m, "gps.coverage") == pytest.approx(100)
+    assert value(m, "gps.coverage.worst") == pytest.approx(50)
+
+
+def test_a_derived_value_is_held_against_its_own_samples(bench):
+    """Boost belongs to no link: no link's fidelity knows it."""
+    b = bench()
+    b.sample(1.0, "derived", "BOOST", 1.4, 1.45)
+    b.reading(BOOST, 1.45, measured_s=1.03, received_s=1.03)
+    b.sample(2.0, "derived", "BOOST", 1.4, 1.45)
+    b.reading(BOOST, -1.45, measured_s=2.03, received_s=2.03)
+    m = b.measures()
+    assert value(m, "derived.fidelity.max") == pytest.approx(20)
+    assert "derived" not in m.links
+    assert value(m, "obd.fidelity.max") is None
+
+
+def test_without_a_derived_value_its_fidelity_is_not_measured(bench):
+    """A gateway that no longer derives it leaves the limit unset."""
+    b = bench()
+    b.sample(1.0, "derived", "BOOST", 1.4, 1.45)
+    assert value(b.measures(), "derived.fidelity.max") is None
+
+
+def test_a_value_without_truth_has_no_error(bench):
+    """The number of satellites is what the receiver says; nobody knows better."""
+    b = bench()
+    b.sample(1.0, "gps", "LAT", None, 47)
+    b.reading(LAT, 47, measured_s=1.0, received_s=1.1)
+    m = b.measures()
+    assert value(m, "gps.fidelity.max") == 0
+    assert value(m, "gps.truth_error.max") is None
+
+
+def test_what_a_client_got_as_it_was_stored_is_published(bench):
+    """Each stored reading once: nothing is unpublished."""
+    b = bench()
+    b.poll(RPM, [1, 2, 3])
+    assert value(b.measures(), "readings.unpublished") == 0
+
+
+def test_a_reading_that_a_client_missed_is_unpublished(bench):
+    """What came in before the client's first reading does not count: it was not there yet."""
+    b = bench()
+    rows = []
+    for number, time_s in enumerate((1.0, 2.0, 3.0, 4.0), 1):
+        row = (number, RPM, at(time_s), 800.0, at(time_s), 0)
+        rows.append(row)
+        b.rows.append(Stored("car-1", *row, at(time_s + 0.5)))
+    b.writer.published(at(2.1), [rows[1]])
+    b.writer.published(at(4.1), [rows[3]])
+    assert value(b.measures(), "readings.unpublished") == 1
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(1, RPM, at(1), 800.0, at(1), 0), (1, RPM, at(1), 800.0, at(1), 0)],
+        [(1, RPM, at(1), 801.0, at(1), 0)],
+        [(1, RPM, at(1.5), 800.0, at(1), 0)],
+        [(1, SPEED, at(1), 800.0, at(1), 0)],
+    ],
+    ids=["twice", "another value", "another instant", "another signal"],
+)
+def test_a_reading_published_otherwise_is_unpublished(bench, rows):
+    """A client must get what is stored, and once."""
+    b = bench()
+    b.rows.append(Stored("car-1", 1, RPM, at(1), 800.0, at(1), 0, at(1.5)))
+    b.writer.published(at(1.1), rows)
+    assert value(b.measures(), "readings.unpublished") == 1
+
+
+def test_a_client_that_got_nothing_measures_nothing(bench):
+    """The limit stays unset and fails."""
+    b = bench()
+    b.rows.append(Stored("car-1", 1, RPM, at(1), 800.0, at(1), 0, at(1.5)))
+    assert value(b.measures(), "readings.unpublished") is None

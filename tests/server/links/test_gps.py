@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import math
 from collections import Counter
 from collections.abc import Callable
 
@@ -250,3 +251,16 @@ def test_wrong_options_name_the_key(table: dict, message: str) -> None:
 async def test_signals_that_are_due_are_declared(sink, report) -> None:
     """Latitude and longitude go stale; what a receiver may leave out does not."""
     assert make("/dev/null", sink, report, stale_s=2.0).stale_s == {LAT: 2.0, LON: 2.0}
+
+
+def test_without_a_fix_everything_that_was_read_goes_stale(sink, report) -> None:
+    """In a tunnel the speed of before is as old as the position; the next fix makes it optional."""
+    link = make("/dev/null", sink, report, stale_s=2.0, silence_s=math.inf)
+    link.take(burst(10))
+    link.take(burst(11))  # the first burst ends when the second one begins
+    assert set(link.stale_s) == {LAT, LON}
+    link.take(burst(12, "V"))
+    assert {LAT, LON, ALT, SPEED, SATS} <= set(link.stale_s)
+    assert set(link.stale_s.values()) == {2.0}
+    link.take(burst(13))
+    assert set(link.stale_s) == {LAT, LON}
