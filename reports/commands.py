@@ -25,6 +25,8 @@ class ReportCommand:
       telerig report last --scenario FILE          by the limits that FILE has now
       telerig report last --against OTHER          where two runs first differ
       telerig report last --json                   every measure, for a script
+
+    exit code: 0 all limits kept, 1 not, 2 no such run or a wrong file
     """
 
     help = "judge recorded runs again and write a page that shows them"
@@ -131,13 +133,13 @@ def _print_tables(runs: Sequence[JudgedRun], page: Path | None) -> None:
     from rich.console import Console
 
     from reports.text import short
-    from rig.terminal import limits_table
+    from rig.terminal import print_limits
 
     console = Console()
     for run in runs:
         manifest = run.manifest
         title = f"{manifest.scenario}, seed {manifest.seed}, {manifest.mode}"
-        console.print(limits_table(title, run.verdicts))
+        print_limits(console, title, run.verdicts)
         ratio = run.measures.get("rig.ratio")
         if ratio is not None:
             console.print(f"  simulated : wall {short(ratio.value, 3)} : 1", highlight=False)

@@ -29,6 +29,9 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 SIGNAL_EXIT_BASE = 128  # what shells add to a signal's number
 GROUP = "telerig.commands"
+TRACEBACK_VARIABLE = "TELERIG_TRACEBACK"
+OLDEST_PYTHON = (3, 11)
+NEWEST_PYTHON = (3, 13)
 
 EPILOG = """\
 start here:
@@ -38,7 +41,7 @@ start here:
   telerig serve --config gateway.toml         the gateway, as in production
   telerig COMMAND --help                      what a command takes, with examples
 
-exit code: 0 passed, 1 failed, 2 wrong usage or a wrong file
+exit code: 0 passed, 1 failed, 2 wrong usage or a wrong file, 130 Ctrl-C, 143 SIGTERM
 """
 
 
@@ -69,12 +72,10 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    if not sys.platform.startswith("linux"):
-        _complain(
-            "telerig",
-            "expected Linux (it needs PTYs, poll and process groups), "
-            f"found {sys.platform}; use a Linux machine, a virtual machine or WSL 2",
-        )
+    _open_standard_streams()
+    unsupported = _unsupported()
+    if unsupported:
+        _complain("telerig", unsupported)
         return EXIT_USAGE
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in arguments if not word.startswith("-")), "")
@@ -98,8 +99,53 @@ def main(argv: Sequence[str] | None = None) -> int:
         # output may be left for the interpreter to write at its end, where it would fail again.
         _discard_output()
         if not isinstance(error, BrokenPipeError):
-            _complain(prog, f"expected to read and write files, found: {error}")
+            _complain(prog, f"expected to read and write files, found: {error}; free space there?")
         return EXIT_FAILED
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        found = " ".join(f"{type(error).__name__}: {error}".split())
+        _complain(
+            prog,
+            f"a mistake in telerig itself: {found}; please report it with what "
+            f"{TRACEBACK_VARIABLE}=1 adds",
+        )
+        return EXIT_FAILED
+
+
+def _unsupported() -> str:
+    """Why this machine cannot be used; empty if it can."""
+    if not sys.platform.startswith("linux"):
+        return (
+            "expected Linux (it needs PTYs, poll and process groups), "
+            f"found {sys.platform}; use a Linux machine, a virtual machine or WSL 2"
+        )
+    if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+        oldest, newest, found = (
+            ".".join(map(str, numbers))
+            for numbers in (OLDEST_PYTHON, NEWEST_PYTHON, sys.version_info[:3])
+        )
+        return (
+            f"expected Python {oldest} to {newest}, found {found}; "
+            f"make the environment with another: python{newest} -m venv .venv"
+        )
+    return ""
+
+
+def _open_standard_streams() -> None:
+    """Give every standard stream that is closed (`>&-`) a place where nobody listens.
+
+    Python sets such a stream to None, and the next file to be opened gets its number: a line
+    for the terminal would then end up in a record.
+    """
+    # In this order, as each open takes the lowest number that is free.
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _run(arguments: Sequence[str], name: str) -> int:
@@ -111,9 +157,8 @@ def _run(arguments: Sequence[str], name: str) -> int:
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         place = f"telerig {name}".strip()
-        _complain(
-            place, f"expected options that it knows, found {unknown[0]!r}; see {place} --help"
-        )
+        kind = "an option of its own" if unknown[0].startswith("-") else "no further word"
+        _complain(place, f"expected {kind}, found {unknown[0]!r}; see {place} --help")
         return EXIT_USAGE
     if not hasattr(options, "command_object"):
         parser.print_help(sys.stderr)

@@ -38,6 +38,8 @@ COLUMNS: tuple[tuple[str, Justify], ...] = (
     ("outcome", "left"),
 )
 FLOAT_NOISE = 1e-9  # smaller values are what is left of a difference of floats
+NARROW_COLUMNS = 72  # below this a table's names and numbers would be cut to pieces
+WIDEST_COLUMNS = 1000
 PLAIN_PERIOD_S = 10.0  # a log file gets a line now and then, not a moving bar
 
 
@@ -132,6 +134,30 @@ def limits_table(title: str, verdicts: Sequence[Verdict]) -> Table:
     return table
 
 
+def print_limits(console: Console, title: str, verdicts: Sequence[Verdict]) -> None:
+    """Print the table, or, where the terminal is too narrow for it, two lines for each limit."""
+    table = limits_table(title, verdicts)
+    # Measured as if there were room: a column that folds has no least width of its own.
+    needed = console.measure(table, options=console.options.update(width=WIDEST_COLUMNS)).maximum
+    if needed <= console.width or console.width >= NARROW_COLUMNS:
+        console.print(table)
+        return
+    say(console, title, "bold")
+    for verdict in verdicts:
+        outcome = Text(f"{verdict.outcome.value:<8}", STYLES[verdict.outcome])
+        phase = f" [{verdict.limit.window}]" if verdict.limit.window else ""
+        console.print(outcome + Text(f"{verdict.limit.name}{phase}", "default"), soft_wrap=True)
+        unit = f" {verdict.unit}" if verdict.unit else ""
+        say(
+            console,
+            f"        {number(verdict.value)}{unit}, bound {bound(verdict)}, "
+            f"margin {number(verdict.margin)}",
+        )
+    skipped = _skipped(verdicts)
+    if skipped is not None:
+        console.print(skipped, soft_wrap=True)
+
+
 def _skipped(verdicts: Sequence[Verdict]) -> Text | None:
     """Why limits were skipped, one line for each reason."""
     names: dict[str, list[str]] = {}
@@ -166,7 +192,7 @@ def print_run(console: Console, run: Run) -> None:
     if run.failure:
         say(console, f"{title}: did not run to its end", "bold red")
     else:
-        console.print(limits_table(title, run.verdicts))
+        print_limits(console, title, run.verdicts)
         say(
             console,
             f"  simulated : wall = {run.sim_s:.0f} s : {run.wall_s:.1f} s = {run.ratio:.0f} : 1"

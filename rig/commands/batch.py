@@ -76,13 +76,20 @@ def run_batch(
     pairs = _drive(requests, options, console, twice=twice)
     wall_s = time.monotonic() - start_s
     runs = [pair.first for pair in pairs]
-    report = write_report(runs, page)
+    report: Path | None = None
+    trouble: RigError | None = None
+    try:
+        report = write_report(runs, page)
+    except RigError as error:
+        trouble = error  # what was driven is told all the same
     if options.json:
         print_json(pairs, wall_s, report)
     else:
         print_summary(console, runs, wall_s)
         if report is not None:
             say(console, f"report: {shown_path(report)}")
+    if trouble is not None:
+        raise trouble
     if any(run.usage for run in runs):
         return 2
     return 0 if all(pair.passed for pair in pairs) else 1

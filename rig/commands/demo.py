@@ -16,6 +16,13 @@ class DemoCommand:
     A Focus ST drives through a simulated world in virtual time. The gateway, with its PostgreSQL,
     reads the car's ELM327 adapter and GPS receiver through python-OBD, pyserial and pynmea2 on
     serial ports, as in production. At the end: the limits, what was measured, and a report to open.
+
+    examples:
+      telerig demo                       records and report go to runs/
+      telerig demo --runs /tmp/runs      or elsewhere
+      telerig demo --json -j 1           figures for a script, one run at a time
+
+    exit code: 0 all limits kept, 1 not
     """
 
     help = "drive three scenarios and see the verdict (start here)"

@@ -34,23 +34,40 @@ class DeviceCommand:
       telerig device obd --tcp 35000                  as a Wi-Fi adapter: socket://127.0.0.1:35000
       telerig device gps --profile ublox_m9 --rate 10 --baud 115200
       telerig device gps --scenario scenarios/tunnel.scenario.yaml --json
+
+    With --json the first line is {"device": "obd", "ports": {"serial": "/dev/pts/3", "tcp": null,
+    "link": null}}; each further line is one event with its time_s since the start.
+
+    exit code: 0 ended by Ctrl-C or SIGTERM, 1 its ports cannot be opened, 2 an option is wrong
     """
 
     help = "run one modelled device alone (obd, gps)"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("kind", choices=("obd", "gps"))
-        parser.add_argument("--link", type=Path, metavar="PATH", help="symbolic link to the port")
+        parser.add_argument(
+            "--link",
+            type=Path,
+            metavar="PATH",
+            help="symbolic link to the port, for a name that stays (none)",
+        )
         parser.add_argument(
             "--tcp",
             type=whole(0, GREATEST_PORT),
             metavar="PORT",
-            help="serve the line on loopback TCP too (0: any)",
+            help="serve the line on loopback TCP too (0: any free port)",
         )
         parser.add_argument(
-            "--profile", metavar="NAME", help="which adapter or chip; '?' lists them"
+            "--profile",
+            metavar="NAME",
+            help="which adapter (elm327_v15) or chip (ublox_m8); '?' lists them",
         )
-        parser.add_argument("--baud", type=count, metavar="N", help="of the serial line")
+        parser.add_argument(
+            "--baud",
+            type=count,
+            metavar="N",
+            help="of the serial line (obd: 38400, gps: the chip's own)",
+        )
         parser.add_argument(
             "--rate", type=positive, metavar="HZ", help="fixes per second of a gps (1)"
         )
@@ -60,7 +77,10 @@ class DeviceCommand:
             help="no UART pace, no waits of adapter and ECU: as fast as this machine can",
         )
         parser.add_argument(
-            "--scenario", type=Path, metavar="FILE", help="who drives, and its faults"
+            "--scenario",
+            type=Path,
+            metavar="FILE",
+            help="who drives, and what goes wrong (a round trip)",
         )
         parser.add_argument(
             "--variant", default="", metavar="NAME", help="of the scenario's matrix"

@@ -14,8 +14,17 @@ if TYPE_CHECKING:
     from rig.runner.request import Request
 
 
+SUFFIX = ".scenario.yaml"
+
+
 class TwicePacedError(RigError):
     """A run in wall time cannot be repeated exactly."""
+
+    usage = True
+
+
+class NoScenarioError(RigError):
+    """A folder in which there is nothing to run."""
 
     usage = True
 
@@ -28,7 +37,7 @@ class RunCommand:
     examples:
       telerig run scenarios/idle.scenario.yaml
       telerig run scenarios/tunnel.scenario.yaml --seed 7 --twice
-      telerig run scenarios/*.scenario.yaml --seeds 5 --json
+      telerig run scenarios/ --seeds 5 --json                     all that lie in a folder
       telerig run scenarios/cruise.scenario.yaml --mode paced     in wall time, the gateway
                                                                   a process of its own
 
@@ -38,7 +47,13 @@ class RunCommand:
     help = "run scenario files and judge them"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("scenario", nargs="+", type=Path, metavar="FILE")
+        parser.add_argument(
+            "scenario",
+            nargs="+",
+            type=Path,
+            metavar="FILE",
+            help=f"a scenario file, or a folder: every *{SUFFIX} in it",
+        )
         parser.add_argument(
             "--seed", type=seed, metavar="N", help="first seed (the scenario's own)"
         )
@@ -58,13 +73,29 @@ class RunCommand:
 
     def run(self, arguments: argparse.Namespace) -> int:
         requests = [
-            request for path in arguments.scenario for request in _requests_of(path, arguments)
+            request
+            for name in arguments.scenario
+            for path in _files_of(name)
+            for request in _requests_of(path, arguments)
         ]
         if arguments.twice and any(request.mode == "paced" for request in requests):
             raise TwicePacedError(
                 "--twice: expected virtual runs, found a paced one; wall time never repeats itself"
             )
         return run_batch(requests, arguments, twice=arguments.twice)
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return the scenario files that a word of the command line names."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob(f"*{SUFFIX}"))
+    if not files:
+        raise NoScenarioError(
+            f"{path}: expected scenario files in this folder, found none; "
+            f"their names end with {SUFFIX}"
+        )
+    return files
 
 
 def _requests_of(path: Path, arguments: argparse.Namespace) -> list[Request]:

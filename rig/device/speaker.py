@@ -35,7 +35,7 @@ class Speaker:
         """The first line."""
         self._print(json.dumps({"device": kind, "ports": dict(ports)}) if self._as_json else text)
 
-    def event(self, kind: str, **detail: Any) -> None:
+    def event(self, kind: str, /, **detail: Any) -> None:
         """Everything after it."""
         if self._deaf:
             return

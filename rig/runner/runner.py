@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections import deque
@@ -21,6 +19,7 @@ from rig.judge.whereabouts import whereabouts
 from rig.runner.databases import Databases
 from rig.runner.request import Request, Run
 from rig.runner.runs_folder import new_run_folder
+from rig.runner.scratch import ScratchFolder
 from rig.runner.worker_process import WorkerProcess
 from rig.worker.job import Failed, Finished, Job, Progress
 
@@ -73,7 +72,7 @@ class Runner:
         self._jobs = jobs
         self._on_progress = on_progress
         self._machine_lock = machine_lock
-        self._scratch: Path | None = None
+        self._scratch: ScratchFolder | None = None
         self._databases = Databases()
         self._waiting: deque[_Order] = deque()
         self._changed = threading.Condition()
@@ -113,7 +112,8 @@ class Runner:
             thread.join()
         self._databases.close()
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.close()
+            self._scratch = None
 
     def __enter__(self) -> Runner:
         return self
@@ -228,8 +228,8 @@ class Runner:
         """Where workers put what a killed one would leave behind (links to its ports)."""
         with self._changed:
             if self._scratch is None:
-                self._scratch = Path(tempfile.mkdtemp(prefix="telerig-"))
-            return self._scratch
+                self._scratch = ScratchFolder()
+            return self._scratch.path
 
 
 def _judge(run: Run) -> None:

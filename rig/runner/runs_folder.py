@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import tempfile
 from datetime import UTC, datetime
@@ -59,7 +60,9 @@ def new_run_folder(runs: Path, request: Request) -> Path:
 
 
 def _unusable(runs: Path, error: OSError) -> RunsFolderError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return RunsFolderError(
         f"{runs}: expected a folder for runs that can be written to, found: {error.strerror}; "
-        "free space, or choose another folder"
+        + ("free space there, or " if full else "")
+        + "choose another folder"
     )
