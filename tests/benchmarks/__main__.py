@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [name …] [--quick] [--peer] [--json]`."""
+"""`python -m tests.benchmarks [name …] [--quick] [--json]`."""
 
 from __future__ import annotations
 
@@ -7,41 +7,58 @@ import importlib
 import json
 import sys
 from collections.abc import Callable
+from types import ModuleType
 
-from tests.benchmarks.figures import Options, Row, print_table
-from tests.benchmarks.machine import describe
+import tests.benchmarks
+from tests.benchmarks.figures import Row, markdown
+from tests.benchmarks.machine import describe, load_1min
 
-NAMES = ("virtual_time", "scenarios", "elm327_unpaced", "elm327_paced", "gateway_memory")
+NAMES = (
+    "virtual_time",
+    "where_time_goes",
+    "scenarios",
+    "elm327_unpaced",
+    "elm327_paced",
+    "gateway_memory",
+    "store",
+)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    """Run the benchmarks that are named, or all; print each as soon as it is there."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description=tests.benchmarks.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="short runs, once each")
-    parser.add_argument("--peer", action="store_true", help="measure ELM327-emulator too")
-    parser.add_argument("--json", action="store_true", help="JSON instead of tables")
+    parser.add_argument("--json", action="store_true", help="JSON instead of Markdown")
     arguments = parser.parse_args()
     for name in arguments.names:
         if name not in NAMES:
             parser.error(f"expected one of {', '.join(NAMES)}; found {name!r}")
-    options = Options(quick=arguments.quick, peer=arguments.peer)
     found: dict[str, object] = {"machine": describe()}
     if not arguments.json:
-        print(found["machine"])
+        print(f"Machine: {describe()}.", flush=True)
     for name in arguments.names or NAMES:
         module = importlib.import_module(f"tests.benchmarks.{name}")
-        measure: Callable[[Options], list[Row]] = module.measure
-        rows = measure(options)
-        found[name] = {
-            "rows": [row.as_json() for row in rows],
-            "load_1min": describe()["load_1min"],
-        }
+        measure: Callable[[bool], list[Row]] = module.measure
+        load_before = load_1min()
+        rows = measure(arguments.quick)
+        found[name] = {"load_1min": load_before, "rows": [row.as_json() for row in rows]}
         if not arguments.json:
-            print_table(f"{name}: {module.__doc__.splitlines()[0]}", rows)
+            print(f"\n### {_title(module)}\n\nLoad before: {load_before:.1f}.\n")
+            print(markdown(rows), flush=True)
     if arguments.json:
         json.dump(found, sys.stdout, indent=1)
         print()
     return 0  # a figure that misses its goal is a figure, not a failure
+
+
+def _title(module: ModuleType) -> str:
+    assert module.__doc__ is not None
+    return module.__doc__.splitlines()[0].rstrip(".")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+COLUMNS = ("figure", "median", "from - to", "unit", "goal", "met", "beside it", "times")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +17,14 @@ class Goal:
     most: float | None = None
 
     def is_met(self, value: float) -> bool:
+        """True if `value` is within the bounds."""
         above = self.least is None or value >= self.least
         return above and (self.most is None or value <= self.most)
 
     def __str__(self) -> str:
         if self.least is not None and self.most is not None:
-            return f"{self.least:g} to {self.most:g}"
-        return f">= {self.least:g}" if self.least is not None else f"<= {self.most:g}"
+            return f"{text(self.least)} - {text(self.most)}"
+        return f">= {text(self.least)}" if self.least is not None else f"<= {text(self.most or 0)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,72 +37,70 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `value`, the goal and what stands beside it have the same unit."""
+    """One figure, measured once or several times.
+
+    `values`, the goal and what stands beside it have the same unit.
+    """
 
     name: str
-    value: float
+    values: Sequence[float]
     unit: str
-    beside: Beside | None = None
     goal: Goal | None = None
+    beside: Beside | None = None
+
+    @property
+    def median(self) -> float:
+        """The figure."""
+        return statistics.median(self.values)
 
     @property
     def ratio(self) -> float | None:
-        """How many times the value is of what stands beside it."""
+        """How many times the figure is of what stands beside it."""
         if self.beside is None or not self.beside.value:
             return None
-        return self.value / self.beside.value
+        return self.median / self.beside.value
 
     @property
     def met(self) -> bool | None:
-        return None if self.goal is None else self.goal.is_met(self.value)
+        """True if the goal is met, None without one."""
+        return None if self.goal is None else self.goal.is_met(self.median)
 
     def as_json(self) -> dict[str, object]:
+        """Give the row as plain values."""
         return {
             "name": self.name,
-            "value": self.value,
+            "median": self.median,
+            "values": list(self.values),
             "unit": self.unit,
-            "beside": self.beside and {"name": self.beside.name, "value": self.beside.value},
-            "ratio": self.ratio,
             "goal": self.goal and str(self.goal),
             "met": self.met,
+            "beside": self.beside and {"name": self.beside.name, "value": self.beside.value},
+            "ratio": self.ratio,
         }
 
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says.
-
-    Attributes:
-        quick: short runs, once each.
-        peer: also measure the best known emulator (installed from the index into a temporary
-            environment, and run as a process of its own).
-    """
-
-    quick: bool = False
-    peer: bool = False
+    def cells(self) -> list[str]:
+        """Give the row of a table, as named in COLUMNS."""
+        several = len(self.values) > 1
+        return [
+            self.name,
+            text(self.median),
+            f"{text(min(self.values))} - {text(max(self.values))}" if several else "",
+            self.unit,
+            str(self.goal or ""),
+            {None: "", True: "yes", False: "**no**"}[self.met],
+            f"{self.beside.name}: {text(self.beside.value)}" if self.beside else "",
+            f"{self.ratio:.2f}" if self.ratio is not None else "",
+        ]
 
 
 def text(value: float) -> str:
     """Three significant digits, more before the point."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def print_table(title: str, rows: Iterable[Row]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for column in ("figure", "value", "unit", "beside it", "ratio", "goal", "met"):
-        right = column in ("value", "ratio")
-        table.add_column(column, justify="right" if right else "left")
-    for row in rows:
-        table.add_row(
-            row.name,
-            text(row.value),
-            row.unit,
-            f"{row.beside.name}: {text(row.beside.value)}" if row.beside else "",
-            f"{row.ratio:.2f}" if row.ratio is not None else "",
-            str(row.goal or ""),
-            {None: "", True: "yes", False: "[bold]no[/bold]"}[row.met],
-        )
-    Console(width=None if Console().is_terminal else 140).print(table)
+def markdown(rows: Iterable[Row]) -> str:
+    """Give a table that reads well as it is, and pastes into a document."""
+    cells = [list(COLUMNS), *(row.cells() for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    cells.insert(1, ["-" * width for width in widths])
+    return "\n".join("| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells)

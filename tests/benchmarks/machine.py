@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+TICKS_A_S = os.sysconf("SC_CLK_TCK")
+
 
 @dataclass(slots=True)
 class Cost:
@@ -28,28 +30,37 @@ def cost_of_children() -> Iterator[Cost]:
     cost.cpu_s = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
+def cpu_s_of(pid: int) -> float:
+    """CPU seconds that a running process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_A_S
+
+
 @contextlib.contextmanager
-def one_core() -> Iterator[None]:
-    """Pin this thread, and all that it starts, to the last core that it may use."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(cores)})
+def cores(count: int) -> Iterator[None]:
+    """Pin this thread, and all that it starts, to the last `count` cores that it may use."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(allowed)[-count:])
     try:
         yield
     finally:
-        os.sched_setaffinity(0, cores)
+        os.sched_setaffinity(0, allowed)
 
 
-def describe() -> dict[str, object]:
-    """What a reader must know to compare figures."""
-    model = "unknown"
-    for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    return {
-        "cpu": model,
-        "cores": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "load_1min": round(os.getloadavg()[0], 1),
-    }
+def load_1min() -> float:
+    """How many processes wanted to run, on average over the last minute."""
+    return os.getloadavg()[0]
+
+
+def describe() -> str:
+    """What a reader must know to compare figures, in one line."""
+    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    models = [
+        line.partition(":")[2].strip()
+        for line in cpuinfo.splitlines()
+        if line.startswith("model name")
+    ]
+    return (
+        f"{models[0] if models else 'unknown CPU'}, {len(os.sched_getaffinity(0))} cores, "
+        f"Linux {platform.release()}, Python {platform.python_version()}"
+    )

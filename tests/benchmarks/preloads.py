@@ -59,8 +59,7 @@ def web_clients() -> None:
 
 
 def _replace_observer(observer: Any) -> None:
-    # The worker's module is `__main__` where it was started by `python -m rig.worker.virtual`.
-    for name in ("__main__", "rig.worker.virtual"):
-        module = sys.modules.get(name)
-        if module is not None and hasattr(module, "watch_live"):
-            module.watch_live = observer  # type: ignore[attr-defined]
+    # `python -m rig.worker` runs `rig.worker.virtual` as `__main__`.
+    main: Any = sys.modules["__main__"]
+    assert hasattr(main, "watch_live"), "expected to be called in a virtual worker"
+    main.watch_live = observer
