@@ -309,14 +309,23 @@ def read_document(path: Path) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        context = f" ({error.context})" if error.context else ""
-        found = f"{error.problem or 'something else'}{context}"
-        raise ScenarioError(path, line, "YAML", found, column=column) from error
+        expected, found = _yaml_problem(error.problem or "")
+        context = f" {error.context}" if error.context else ""
+        raise ScenarioError(path, line, f"{expected}{context}", found, column=column) from error
     except RecursionError:
         raise ScenarioError(path, 0, "YAML", "brackets nested too deep") from None
     if root is None:
         raise ScenarioError(path, 1, "a scenario", "an empty file", "start with `rig: 1`")
     return root
+
+
+def _yaml_problem(problem: str) -> tuple[str, str]:
+    """Split PyYAML's sentence into what it expected and what it found."""
+    if match := re.fullmatch(r"expected (.+), but (?:got|found) (.+)", problem):
+        return f"YAML with {match[1]}", match[2]
+    if match := re.fullmatch(r"could not find expected (.+)", problem):
+        return f"YAML with {match[1]}", "none"
+    return "YAML", problem.removeprefix("found ") or "something else"
 
 
 def _read_text(path: Path) -> str:

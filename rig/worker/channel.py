@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from rig.errors import RigError
 from rig.worker.job import Failed, Finished, Job, Message, decode_job, encode
+from server.errors import ServerError
 
 
 def say(message: Message) -> None:
@@ -31,6 +32,9 @@ def work(run: Callable[[Job], Finished]) -> int:
         say(run(job))
     except RigError as error:
         say(Failed(message=str(error), usage=error.usage))
+        return 1
+    except ServerError as error:  # the gateway's own: one line for a person, too
+        say(Failed(message=str(error)))
         return 1
     except Exception as error:  # noqa: BLE001  process boundary: the starter shows one line
         traceback.print_exc()
