@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.faults.spec import FaultSpec
-from rig.scenario.drive import build_drive, recorded_positions
+from rig.scenario.drive import build_drive, recorded_course
 from rig.scenario.model import Scenario
 from rig.toml_text import toml_text
 from sim.route import COURSES, Route
@@ -56,10 +56,7 @@ def world_setup(scenario: Scenario) -> WorldSetup:
 def _course(scenario: Scenario) -> Route:
     if scenario.world.route is not None:
         return COURSES[scenario.world.route]
-    positions = recorded_positions(scenario)
-    if positions is not None:
-        return Route.from_positions(list(positions))
-    return COURSES[DEFAULT_COURSE]
+    return recorded_course(scenario) or COURSES[DEFAULT_COURSE]
 
 
 def total_duration_s(scenario: Scenario) -> float:

@@ -140,6 +140,8 @@ class Api:
         limit = _integer(parameters, "limit", READINGS_DEFAULT, 1, READINGS_LIMIT)
         after = _cursor(parameters)
         device = parameters.get("device", self._gateway.config.device)
+        if "\0" in device:
+            raise BadParameter("device", "the id of a device", repr(device[:80]))
         found: list[StoredReading] = []
         async with self._gateway.pool.acquire() as connection:
             stored = iterate_readings(connection, device, wanted, after)

@@ -119,8 +119,10 @@ async def _until_signal(config: GatewayConfig) -> None:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # SIGHUP comes when the terminal closes; nohup has it ignored, and so it stays.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
 
     def on_ready(gateway: Gateway) -> None:
         print(f"listening on {gateway.url}", flush=True)

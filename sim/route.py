@@ -18,6 +18,7 @@ WGS84_ECCENTRICITY_SQUARED = 6.69437999014e-3
 
 RECORDED_SPACING_M = 5.0
 RECORDED_STEP_M = 2.0  # closer positions of a recording are noise of a standing car
+RECORDED_PARKED_M = 1_000.0  # length of the course of a car that stood all the time
 RECORDED_GAP_M = 20_000.0  # a longer jump is null island, or another drive
 RECORDED_HEIGHT_WINDOW_M = 120.0  # GNSS heights wander by metres; roads do not
 
@@ -120,7 +121,8 @@ class Route:
         """Return an open route along recorded (latitude deg, longitude deg, altitude m).
 
         Positions closer than 2 m to the last one are left out, heights are averaged over 120 m:
-        without that a standing car would turn on the spot and drive over walls. RouteError names
+        without that a standing car would turn on the spot and drive over walls. One that never
+        left its place has a straight course north. RouteError names
         the first position that is no place, or is over 20 km from the one before.
         """
         if not positions:
@@ -150,6 +152,9 @@ class Route:
                     f"{positions[number - 1]}: leave out positions without a fix"
                 )
         points = _distinct(local, RECORDED_STEP_M)
+        if len(points) == 1:  # parked: the speeds keep the car where it stands
+            east_m, north_m, up_m = points[0]
+            points.append((east_m, north_m + RECORDED_PARKED_M, up_m))
         for _ in range(2):  # twice an average is a triangle, which leaves no kinks
             points = _smooth_heights(points, RECORDED_HEIGHT_WINDOW_M)
         return cls.through(points, origin, spacing_m=RECORDED_SPACING_M, name=name)

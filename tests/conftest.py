@@ -1,7 +1,11 @@
-"""For every test: repeatable Hypothesis runs."""
+"""For every test: repeatable Hypothesis runs, and coverage of child processes where it is asked."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # One set of examples on every machine and every run; a failing one prints how to repeat it. No
@@ -14,3 +18,17 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("telerig")
+
+CHILD_COVERAGE = "COVERAGE_PROCESS_CONFIG"  # by which coverage reaches the processes of a test
+
+
+@pytest.fixture(scope="session", autouse=True)
+def child_coverage() -> Iterator[Mapping[str, str]]:
+    """Environment variables for child processes whose lines count; all others run undisturbed.
+
+    Measuring doubles the time of a run, and it gets in the way of tests that close pipes, send
+    signals or limit what may be written.
+    """
+    kept = {CHILD_COVERAGE: os.environ.pop(CHILD_COVERAGE)} if CHILD_COVERAGE in os.environ else {}
+    yield kept
+    os.environ.update(kept)

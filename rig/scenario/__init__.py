@@ -1,6 +1,6 @@
 """Scenario files: what they say, and where they are wrong."""
 
-from rig.scenario.drive import build_drive, recorded_positions
+from rig.scenario.drive import build_drive, recorded_course, recorded_positions
 from rig.scenario.errors import ScenarioError
 from rig.scenario.load import expand_scenario, load_scenario
 from rig.scenario.model import (
@@ -25,5 +25,6 @@ __all__ = [
     "build_drive",
     "expand_scenario",
     "load_scenario",
+    "recorded_course",
     "recorded_positions",
 ]

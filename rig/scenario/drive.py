@@ -16,6 +16,7 @@ from rig.scenario.model import PhaseSpec, Scenario
 
 if TYPE_CHECKING:
     from sim.drives import Recording
+    from sim.route import Route
     from sim.vehicle import Drive, Phase
 
 Trace = tuple[tuple[float, ...], tuple[float, ...]]
@@ -118,6 +119,18 @@ def recorded_positions(scenario: Scenario) -> Sequence[tuple[float, float, float
             if positions:
                 return positions
     return None
+
+
+def recorded_course(scenario: Scenario) -> Route | None:
+    """Return the course that the first recorded drive with positions took; None without any.
+
+    Raises:
+        sim.route.RouteError: its positions make none.
+    """
+    from sim.route import Route
+
+    positions = recorded_positions(scenario)
+    return None if positions is None else Route.from_positions(list(positions))
 
 
 def build_drive(scenario: Scenario) -> Drive:

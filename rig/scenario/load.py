@@ -11,6 +11,7 @@ import yaml
 
 from rig.measures.names import LINKS
 from rig.scenario.document import Node, Variables, read_document, suggestion
+from rig.scenario.drive import recorded_course
 from rig.scenario.faults import read_faults
 from rig.scenario.gateway import read_gateway
 from rig.scenario.limits import MODES, read_after, read_limits
@@ -145,7 +146,42 @@ def _read_scenario(
         after=after,
     )
     faults = read_faults(table.get("faults"), unfinished.windows, needs)
+    _refuse_what_the_gateway_refuses(table.get("gateway"), unfinished)
+    _refuse_what_is_no_course(table.require("phases", ""), unfinished)
     return replace(unfinished, faults=faults)
+
+
+def _refuse_what_the_gateway_refuses(node: Node | None, scenario: Scenario) -> None:
+    """Let the gateway judge its own configuration before anything runs."""
+    if node is None or node.is_null:
+        return
+    from rig.assembly import gateway_config
+    from rig.toml_text import toml_text
+    from server.config import parse_config
+    from server.errors import ConfigError
+
+    ports = {name: f"/dev/{name}" for name in scenario.needs}
+    try:
+        text = toml_text(gateway_config(scenario, ports, "postgresql://localhost/", 0))
+        parse_config(text, "gateway.toml", {})
+    except ConfigError as error:
+        expected = f"a configuration that the gateway takes: {error.expected}"
+        raise node.error(expected, error.found) from error
+    except (TypeError, ValueError) as error:
+        raise node.error("values that TOML can hold under 'gateway'", str(error)) from error
+
+
+def _refuse_what_is_no_course(phases: Node, scenario: Scenario) -> None:
+    """Build the course of a recorded drive once, so that bad positions are the file's mistake."""
+    if scenario.world.route is not None or all(phase.path is None for phase in scenario.phases):
+        return
+    from sim.route import RouteError
+
+    try:
+        recorded_course(scenario)
+    except RouteError as error:
+        expected = "a recorded drive whose positions make a course, or `world: {route: …}`"
+        raise phases.error(expected, str(error)) from error
 
 
 def _default_name(path: Path) -> str:

@@ -12,6 +12,9 @@ from rig.scenario.document import Node, Table
 from rig.scenario.model import GpsSpec, ObdSpec, WorldSpec
 
 WORLD_KEYS = ("vehicle", "ambient", "pressure", "coolant", "route", "start", "gps", "obd")
+# What the gateway takes for each link.
+MINIMUM_GPS_BAUD = 300.0
+MINIMUM_OBD_BAUD = 1200.0
 GPS_KEYS = ("profile", "rate", "baud", "cold_start", "sentences", "paced")
 OBD_KEYS = ("profile", "baud", "ecu_latency", "paced")
 
@@ -83,7 +86,7 @@ def _read_gps(node: Node | None) -> GpsSpec:
         rate_hz=table.quantity(
             "rate", RATE, default.rate_hz, minimum=0.1, maximum=_maximum_rate_hz(profile)
         ),
-        baud=_baud(table, default.baud),
+        baud=_baud(table, default.baud, MINIMUM_GPS_BAUD),
         cold_start_s=table.quantity(
             "cold_start", DURATION, default.cold_start_s, minimum=0.0, maximum=3600.0
         ),
@@ -117,7 +120,7 @@ def _read_obd(node: Node | None) -> ObdSpec:
     latency = table.get("ecu_latency")
     return ObdSpec(
         profile=_word(table, "profile", adapter_profiles, default.profile),
-        baud=_baud(table, default.baud),
+        baud=_baud(table, default.baud, MINIMUM_OBD_BAUD),
         ecu_latency_s=default.ecu_latency_s if latency is None else _latency_s(latency),
         paced=_paced(table),
     )
@@ -135,8 +138,8 @@ def _latency_s(node: Node) -> tuple[float, float]:
     return bounds_s[0], bounds_s[1]
 
 
-def _baud(table: Table, default: int) -> int:
-    return round(table.quantity("baud", BAUD, default, minimum=300.0, maximum=MAXIMUM_BAUD))
+def _baud(table: Table, default: int, minimum: float) -> int:
+    return round(table.quantity("baud", BAUD, default, minimum=minimum, maximum=MAXIMUM_BAUD))
 
 
 def _paced(table: Table) -> bool:

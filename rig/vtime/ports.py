@@ -8,6 +8,7 @@ import os
 import select
 import sys
 import termios
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from sim.serial_line import SerialLine
 
 TTY_BYTES = 4095  # what a line discipline holds for a reader; more waits in a queue of the kernel
 ONE_BUFFER_BYTES = 1024  # a write of so much is moved to the reader in one go
+LOOK_AGAIN_S = 1e-5  # sleeping leaves the core to the kernel's work queue, yielding need not
+
+_real_sleep = time.sleep
 
 _by_device: dict[int, VirtualPort] = {}
 _foreign: dict[int, list[Wait]] = {}
@@ -109,7 +113,7 @@ class VirtualPort(PtyPort):
         unread = self._unread_bytes()
         written = super()._write(data[: TTY_BYTES - unread]) if unread < TTY_BYTES else 0
         while self._unread_bytes() < unread + written:
-            os.sched_yield()
+            _real_sleep(LOOK_AGAIN_S)
         return written
 
     def _unread_bytes(self) -> int:

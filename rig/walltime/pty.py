@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import termios
 import tty
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,7 @@ class PtyPort:
         self._device_path = os.ttyname(self._slave)
         # Raw before any client opens it: a cooked slave would echo the device's bytes back to it.
         tty.setraw(self._slave)
+        _set_speed(self._slave, self._line.baud)
         os.set_blocking(self._master, False)
         self._reader_poll = select.poll()
         if self._hold_open:
@@ -153,3 +155,12 @@ class PtyPort:
                 data += piece
         if data and not self._line.hung_up:
             self._line.feed(data)
+
+
+def _set_speed(descriptor: int, baud: int) -> None:
+    """Let the port tell the line's rate: gpsd sets a receiver to the rate that it finds here."""
+    speed = getattr(termios, f"B{baud}", None)
+    if speed is not None:  # a rate that Linux has no name for stays untold
+        modes = termios.tcgetattr(descriptor)
+        modes[4] = modes[5] = speed
+        termios.tcsetattr(descriptor, termios.TCSANOW, modes)

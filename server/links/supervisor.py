@@ -211,6 +211,7 @@ class Supervisor:
         self._up_since_s: float | None = None
         self._own_reason = ""
         self._up_reason = ""
+        self._told_reason = ""  # of the DOWN that was logged last, with no life since
         self._ended_counters: dict[str, int] = {}
         self._link: Link | None = None
         self._attempt: _Attempt | None = None
@@ -360,10 +361,24 @@ class Supervisor:
             self._since_ns = self.clock.now_ns()
         self.state = state
         self.reason = reason
-        is_bad = state is LinkState.DEGRADED or (state is LinkState.DOWN and reason != STOPPING)
-        level = log.warning if is_bad else log.info
-        level("link state", link=self.name, state=state.value, reason=reason)
+        self._log_change()
         self._observer.link_changed(self.status)
+
+    def _log_change(self) -> None:
+        """Log the state; attempts that fail again for the same reason only at level debug.
+
+        A receiver that is not plugged in would otherwise write a line each second for ever.
+        """
+        is_down = self.state is LinkState.DOWN
+        is_bad = self.state is LinkState.DEGRADED or (is_down and self.reason != STOPPING)
+        level = log.warning if is_bad else log.info
+        if self._told_reason and (
+            self.state is LinkState.CONNECTING or (is_down and self.reason == self._told_reason)
+        ):
+            level = log.debug
+        if self.state is not LinkState.CONNECTING:
+            self._told_reason = self.reason if is_down else ""
+        level("link state", link=self.name, state=self.state.value, reason=self.reason)
 
 
 def _names(signals: Sequence[int]) -> str:

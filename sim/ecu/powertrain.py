@@ -121,7 +121,7 @@ class PowertrainEcu:
         self.name = plan.name
         self.awake = True
         self.dtcs = DtcStore(capture=self._capture)
-        codes = diagnostic_pids(self.dtcs)
+        codes = diagnostic_pids(self.dtcs, engine=plan.name == ECM.name)
         self.pids: dict[int, PidSpec] = {pid: STATE_PIDS[pid] for pid in plan.state_pids}
         self.pids.update((pid, codes[pid]) for pid in plan.diagnostic_pids)
         self._env = env

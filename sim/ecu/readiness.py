@@ -18,8 +18,15 @@ RUN_S_BY_BIT = {
 SUPPORTED = sum(1 << bit for bit in RUN_S_BY_BIT)
 
 
+# An ECU that does not run the engine watches its own components only, and always has.
+NO_ENGINE = bytes((0x04, 0x00, 0x00))
+
+
 def readiness(run_s: float | None) -> bytes:
-    """Return bytes B, C, D after `run_s` seconds of engine run; None = all have run long ago."""
+    """Return an engine ECU's bytes B, C, D after `run_s` seconds of engine run.
+
+    None = all have run long ago.
+    """
     incomplete = 0
     if run_s is not None:
         incomplete = sum(1 << bit for bit, needed_s in RUN_S_BY_BIT.items() if run_s < needed_s)

@@ -91,14 +91,14 @@ def clean_environment(**changes: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def telerig(tmp_path: Path) -> TelerigCommand:
+def telerig(tmp_path: Path, child_coverage: Mapping[str, str]) -> TelerigCommand:
     """Return `telerig(*words, **environment)`: the real command, in an empty folder of its own."""
 
     def run(*words: str | Path, cwd: Path = tmp_path, **environment: str) -> Ended:
         done = subprocess.run(
             [*TELERIG, *map(str, words)],
             cwd=cwd,
-            env=clean_environment(**environment),
+            env=clean_environment(**child_coverage, **environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

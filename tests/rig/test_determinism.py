@@ -55,7 +55,10 @@ def databases() -> Iterator[Databases]:
 
 @pytest.fixture(scope="module")
 def drive(
-    scenario: Scenario, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+    scenario: Scenario,
+    databases: Databases,
+    tmp_path_factory: pytest.TempPathFactory,
+    child_coverage: Mapping[str, str],
 ) -> Drive:
     """Return `drive(…)`, which runs the drive in a process and returns its record's folder.
 
@@ -82,7 +85,8 @@ def drive(
                 folder=folder,
                 database_url=door.url(database) if isinstance(door, TcpForwarder) else url,
             )
-            work(job, python, variables)
+            counted = child_coverage if python == sys.executable else {}
+        work(job, python, {**counted, **variables})
         databases.drop(url)
         return folder
 

@@ -66,7 +66,7 @@ def started(*arguments: str, **env: str) -> Iterator[tuple[subprocess.Popen[str]
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_life_with_the_embedded_database(tmp_path: Path, number: int) -> None:
     """Without any configuration it serves on its own PostgreSQL, and ends cleanly on a signal."""
     with started(TELERIG_DATABASE_DATA_DIR=str(tmp_path / "data")) as (process, url):

@@ -143,6 +143,7 @@ async def test_the_api(database_url: str) -> None:
         ("/api/v1/readings?limit=0", 400, "limit", "a whole number from 1 to 10000"),
         ("/api/v1/readings?limit=x", 400, "limit", "a whole number from 1 to 10000"),
         ("/api/v1/readings?start_ns=-1", 400, "start_ns", "a whole number from 0"),
+        ("/api/v1/readings?device=%00", 400, "device", "the id of a device"),
         ("/api/v1/readings?after=%00", 400, "after", 'the "next" of an earlier answer'),
         ("/api/v1/readings?signal=RPMM", 400, "signal", "a name or id of /api/v1/signals"),
         ("/api/v1/readings?signal=9999", 400, "signal", "a name or id of /api/v1/signals"),

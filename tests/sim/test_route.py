@@ -238,7 +238,6 @@ def test_a_standing_car_does_not_lengthen_the_road() -> None:
     ("positions", "words"),
     [
         ([], "got 0"),
-        ([(50.0, 7.0, 0.0)] * 9, "at least 2 different points, got 1"),
         ([(50.0, 7.0, 0.0), (math.nan, 7.0, 0.0)], "as position 2"),
         ([(50.0, 7.0, 0.0), (95.0, 7.0, 0.0)], "as position 2"),
         ([(50.0, 7.0, 0.0), (50.0, 7.1, 0.0), (0.0, 0.0, 0.0)], "before position 3"),
@@ -250,6 +249,15 @@ def test_wrong_recordings_are_refused(
     """The message names the recording and the position that is wrong."""
     with pytest.raises(RouteError, match=words):
         Route.from_positions(positions)
+
+
+def test_a_car_that_stood_all_the_time_has_a_course() -> None:
+    """It stands where the recording says, with a straight road north before it."""
+    route = Route.from_positions([(50.0, 7.0, 120.0), (50.000001, 7.0, 121.0)] * 5)
+    assert route.origin[:2] == pytest.approx((50.0, 7.0), abs=1e-5)
+    place = route.at(0.0)
+    assert (place.east_m, place.heading_deg, place.grade) == pytest.approx((0.0, 0.0, 0.0))
+    assert place.up_m == pytest.approx(120.0, abs=1.0)
 
 
 POSITIONS = st.tuples(st.floats(-89.0, 89.0), st.floats(-180.0, 180.0), st.floats(-400.0, 9000.0))

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,14 @@ PROMPT = b">"
 class RunningDevice:
     """A `telerig device … --json` that has said where it is."""
 
-    def __init__(self, *words: str | Path) -> None:
+    def __init__(self, *words: str | Path, variables: Mapping[str, str]) -> None:
         command = [sys.executable, "-m", "rig.cli", "device", *map(str, words), "--json"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         assert self.process.stdout is not None
         self.first: dict[str, Any] = json.loads(self.process.stdout.readline())
@@ -80,12 +84,12 @@ class RunningDevice:
 
 
 @pytest.fixture
-def device() -> Iterator[Callable[..., RunningDevice]]:
+def device(child_coverage: Mapping[str, str]) -> Iterator[Callable[..., RunningDevice]]:
     """Return `device(*words)`; what still runs at the end is ended cleanly."""
     with contextlib.ExitStack() as ended:
 
         def start(*words: str | Path) -> RunningDevice:
-            running = RunningDevice(*words)
+            running = RunningDevice(*words, variables=child_coverage)
 
             def end() -> None:
                 if running.process.poll() is None:

@@ -96,3 +96,18 @@ def test_a_recorded_drive_that_cannot_be_used_is_refused(
     with pytest.raises(ScenarioError, match=words) as caught:
         expand_scenario(path)
     assert caught.value.line == 3
+
+
+def test_a_recorded_drive_whose_positions_jump_is_refused(tmp_path: Path) -> None:
+    """The message names the file, the line and the position; a course of one's own helps."""
+    rows = ["0,50.0,7.0,5", "1,50.0001,7.0,5", "2,51.0,7.0,5", "3,50.0002,7.0,5"]
+    (tmp_path / "mine.csv").write_text(
+        "time_s,lat,lon,speed_kph\n" + "\n".join(rows) + "\n", encoding="utf-8"
+    )
+    path = tmp_path / "rec.scenario.yaml"
+    text = "rig: 1\nphases:\n  - {drive: mine.csv}\nlimits: {readings.lost: {equals: 0}}\n"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"yaml:3: expected .* course.* before position 3"):
+        expand_scenario(path)
+    path.write_text(text + "world: {route: highway}\n", encoding="utf-8")
+    expand_scenario(path)

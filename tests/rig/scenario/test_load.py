@@ -271,3 +271,28 @@ def test_a_damaged_scenario_loads_or_gives_a_scenario_error(
     except ScenarioError as error:
         message = str(error)
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("{config: {log: {levle: debug}}}", "a key that log has (did you mean 'level'?)"),
+        ("{config: {links: {obd: {port: 5}}}}", "links.obd.port"),
+        ("{config: {log: {level: null}}}", "values that TOML can hold"),
+        ("{flush: 2 min}", "pipeline.flush_ms"),
+    ],
+)
+def test_what_the_gateway_would_refuse_is_refused_with_the_files_line(
+    refuse: Callable[..., ScenarioError], section: str, words: str
+) -> None:
+    """The gateway judges its configuration before anything runs, not in a run's log."""
+    error = refuse(f"gateway: {section}\n")
+    assert words in str(error)
+    assert "one.scenario.yaml:5:" in str(error)
+
+
+def test_a_baud_rate_below_the_gateways_is_refused(
+    refuse: Callable[..., ScenarioError],
+) -> None:
+    """The gateway opens no adapter below 1200 baud."""
+    assert "at least 1200" in str(refuse("world: {obd: {baud: 300}}\n"))

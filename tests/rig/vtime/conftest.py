@@ -6,12 +6,13 @@ pytest's.
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def play_program(
     hash_seed: str = "0",
     prologue: str = PROLOGUE,
     timeout_s: float = TIMEOUT_S,
+    variables: Mapping[str, str] | None = None,
     **stage: object,
 ) -> Played:
     """Run `source` behind the prologue; keywords become STAGE_* variables for `programs/stage.py`.
@@ -54,6 +56,7 @@ def play_program(
     """
     environment = {
         **os.environ,
+        **(variables or {}),
         "PYTHONPATH": str(PROGRAMS),
         "PYTHONHASHSEED": hash_seed,
         **{f"STAGE_{key.upper()}": str(value) for key, value in stage.items()},
@@ -75,6 +78,6 @@ def play_program(
 
 
 @pytest.fixture
-def play() -> Play:
-    """`play_program`."""
-    return play_program
+def play(child_coverage: Mapping[str, str]) -> Play:
+    """`play_program`, its lines counted."""
+    return functools.partial(play_program, variables=child_coverage)

@@ -151,6 +151,33 @@ async def test_lost_and_found() -> None:
     assert len(set(map(id, bench.links))) == 3
 
 
+async def test_attempts_that_fail_alike_are_logged_once() -> None:
+    """A device that is not there does not fill the log; another reason, or a life, is news."""
+
+    def lost(reason: str, is_up: bool = False) -> Script:
+        async def script(link: ScriptedLink) -> None:
+            if is_up:
+                link.report.up()
+                await asyncio.sleep(0.002)
+            raise LinkLost(reason)
+
+        return script
+
+    absent = lost("no such port")
+    bench = Bench(absent, absent, absent, lost("busy"), lost("no such port", is_up=True), absent)
+    with capture_logs() as logs:
+        async with bench.running():
+            await until(lambda: len(bench.links) == 7)
+    assert [(e["state"], e["reason"]) for e in logs if e["log_level"] != "debug"] == [
+        ("connecting", ""),
+        ("down", "no such port"),
+        ("down", "busy"),
+        ("up", ""),
+        ("down", "no such port"),
+        ("down", "gateway stops"),
+    ]
+
+
 async def test_a_bug_in_a_link_is_logged_and_tried_again() -> None:
     """An exception that no link should raise is an error in the log, and no end."""
 

@@ -91,6 +91,13 @@ def test_lamp_and_count_follow_the_codes(bench: Any) -> None:
     assert bench.ask("0101", TCM_ID)[0][2] == 0x00
 
 
+def test_only_the_engines_ecu_has_the_engines_monitors(bench: Any) -> None:
+    """The gearbox reports comprehensive component monitoring and nothing else (ISO 15031-5)."""
+    assert bench.ask_ecm("0101")[3:5] == bytes((0x07, 0xE5))
+    assert bench.ask("0101", TCM_ID)[0].hex() == "410100040000"
+    assert bench.ask("0141", TCM_ID)[0].hex() == "414100040000"
+
+
 def test_life_of_a_fault_over_the_bus(bench: Any) -> None:
     """A fault goes from pending over confirmed to cleared as a tester sees it, by cycles."""
     bench.ecus.ecm.dtcs.inject("P0301")
