@@ -15,6 +15,9 @@ GREATEST_PORT = 65535
 LIST_PROFILES = "?"
 
 
+LOWEST_BAUD = {"obd": 1200, "gps": 300}  # as in scenarios
+
+
 class DeviceUsageError(RigError):
     """The options do not make a device."""
 
@@ -133,6 +136,9 @@ def _check(arguments: argparse.Namespace, profiles: Mapping[str, Any]) -> None:
         raise DeviceUsageError(
             f"--profile: expected one of {', '.join(profiles)}; found {arguments.profile!r}"
         )
+    lowest = LOWEST_BAUD[arguments.kind]
+    if arguments.baud is not None and arguments.baud < lowest:
+        raise DeviceUsageError(f"--baud: expected at least {lowest}, found {arguments.baud}")
     if arguments.rate is not None and arguments.kind != "gps":
         raise DeviceUsageError("--rate: expected a gps, found an obd: its client sets the rate")
     if arguments.variant and arguments.scenario is None:

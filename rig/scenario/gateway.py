@@ -71,8 +71,26 @@ def _milliseconds(table: Table, key: str) -> float | None:
     return None if duration_s is None else duration_s * 1000.0
 
 
+# What the rig sets itself: where the world's ports, the run's database and the API are.
+RESERVED_KEYS = (
+    ("database", "url"),
+    ("http", "host"),
+    ("http", "port"),
+    *((("links", link, key)) for link in ("obd", "gps") for key in ("kind", "port", "baud")),
+)
+
+
 def _read_config(node: Node) -> Mapping[str, Plain]:
-    node.as_table("'config'")
+    for path in RESERVED_KEYS:
+        inner: Node | None = node
+        for key in path:
+            if inner is None:
+                break
+            inner = inner.as_table("'config'").get(key)
+        if inner is not None:
+            raise inner.error(
+                f"no {'.'.join(path)!r} in 'config'", hint="the rig sets it; leave it out"
+            )
     plain = node.as_plain()
     assert isinstance(plain, dict)
     return plain

@@ -255,7 +255,8 @@ class Supervisor:
         self._up_since_s = None
         self._own_reason = ""
         self.attempts += 1
-        self._change(LinkState.CONNECTING, "")
+        again = f"again, after: {self.reason}" if self.attempts > 1 else ""
+        self._change(LinkState.CONNECTING, again)
         reason = STOPPING
         try:
             self._link = self._factory(sink=attempt.sink, report=attempt)

@@ -55,6 +55,35 @@ def dop(directions: Sequence[tuple[float, float]]) -> Dop:
     )
 
 
+def dop_shares(directions: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """Return the dilutions of precision of north, east and time, which NMEA does not tell.
+
+    From the same matrix as `dop`; 99.99 each where that has none.
+    """
+    if dop(directions) == NO_GEOMETRY:
+        return NO_DOP, NO_DOP, NO_DOP
+    rows = []
+    for elevation_deg, azimuth_deg in directions:
+        elevation, azimuth = math.radians(elevation_deg), math.radians(azimuth_deg)
+        flat = math.cos(elevation)
+        rows.append((flat * math.sin(azimuth), flat * math.cos(azimuth), math.sin(elevation), 1.0))
+    normal = [[sum(row[i] * row[j] for row in rows) for j in range(4)] for i in range(4)]
+    east, north, _, time = (math.sqrt(_inverse_diagonal(normal, axis)) for axis in range(4))
+    return north, east, time
+
+
+def _inverse_diagonal(matrix: list[list[float]], axis: int) -> float:
+    """Return a diagonal element of the inverse: 1 over what elimination of the others leaves."""
+    order = [index for index in range(len(matrix)) if index != axis] + [axis]
+    work = [[matrix[i][j] for j in order] for i in order]
+    for pivot in range(len(work) - 1):
+        for row in range(pivot + 1, len(work)):
+            factor = work[row][pivot] / work[pivot][pivot]
+            for column in range(pivot, len(work)):
+                work[row][column] -= factor * work[pivot][column]
+    return 1.0 / work[-1][-1]
+
+
 def _from_information(a: float, b: float, c: float, d: float, e: float, f: float) -> Dop:
     """Return the DOPs of the symmetric information matrix [[a b c], [b d e], [c e f]]."""
     east = d * f - e * e

@@ -13,6 +13,7 @@ from typing import Literal
 
 from sim.gnss.errors import GnssError
 from sim.gnss.sky import System
+from sim.gnss.ubx_chip import M8_UBX, M9_UBX, UbxChip
 
 SENTENCES = ("RMC", "VTG", "GGA", "GSA", "GSV", "GLL", "GST", "ZDA", "GBS")
 
@@ -60,6 +61,7 @@ class ReceiverProfile:
         transmit_buffer_bytes: room for what waits to leave.
         usb: an epoch leaves as one write.
         banner: bodies of the sentences at power-up.
+        ubx: the binary side of a u-blox chip; None for others.
     """
 
     name: str
@@ -89,6 +91,7 @@ class ReceiverProfile:
     transmit_buffer_bytes: int = 4096
     usb: bool = False
     banner: tuple[str, ...] = field(default=(), repr=False)
+    ubx: UbxChip | None = None
 
 
 def _every(*names: str, **slower: int) -> Mapping[str, int]:
@@ -144,6 +147,7 @@ UBLOX_M8 = ReceiverProfile(
     output_delay_s=(0.030, 0.055),  # assumed
     first_fix_s=(1.0, 25.0, 26.0),  # data sheet NEO-M8
     banner=_M8_BANNER,
+    ubx=M8_UBX,
 )
 
 UBLOX_M9 = replace(
@@ -158,6 +162,7 @@ UBLOX_M9 = replace(
     first_fix_s=(2.0, 25.0, 24.0),  # data sheet NEO-M9N
     baud=38400,
     banner=_M9_BANNER,
+    ubx=M9_UBX,
 )
 
 MT3339 = ReceiverProfile(

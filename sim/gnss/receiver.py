@@ -28,16 +28,18 @@ from sim.gnss.sky import Sky, SkyView
 from sim.gnss.sky_watch import SkyWatch
 from sim.gnss.solution import Solution, fix_of, solve
 from sim.gnss.transmitter import Transmitter
+from sim.gnss.ubx_output import UbxOutput
 from sim.serial_line import SerialLine
 
 MIN_RATE_HZ = 0.1
+MAX_CLIMB_MPS = 500.0  # a truth that jumps is no climb
 MAX_DELAY_SHARE = 0.5  # of the period: no chip starts to talk after the next epoch
 
 OnEpoch = Callable[[float, Motion, Fix | None], None]
 
 
 class GnssReceiver:
-    """Measures `motion` on a UTC grid and writes NMEA 0183 to `line`.
+    """Measures `motion` on a UTC grid and writes NMEA 0183 to `line`; u-blox UBX too, when asked.
 
     Args:
         env: the world's SimPy environment.
@@ -92,7 +94,7 @@ class GnssReceiver:
         self._period_ns = self._checked_period_ns(rate_hz)
         self._plan = SentencePlan(self.profile, sentences)
         self._reader = CommandReader()
-        self._dialect = dialect(self.profile.family)
+        self._dialect = dialect(self.profile)
         self._transmitter = Transmitter(
             line,
             self.profile,
@@ -108,6 +110,9 @@ class GnssReceiver:
         self._writer = SentenceWriter(self.profile, geoid_m, self._now_ns())
         self._had_position = False
         self._held_course_units = 0
+        self._last_alt_m: float | None = None
+        self._ubx = UbxOutput(self.profile, geoid_m, self._now_ns())
+        self._nmea_on = True
         line.attach_device(self._receive)
         env.process(self._run())
 
@@ -116,11 +121,16 @@ class GnssReceiver:
         """Cover the sky from `start_s` to `end_s` (virtual seconds): "tunnel" or "canyon"."""
         self._watch.obstructions.add(Outage(start_s, end_s, kind))
 
-    # -- what a command changes (see dialects.Controls) ----------------------
+    # -- what a command changes (see Controls) ----------------------
     @property
     def rate_hz(self) -> float:
         """Navigation epochs per second."""
         return NS_PER_S / self._period_ns
+
+    @property
+    def baud(self) -> int:
+        """Rate of the line."""
+        return self._line.baud
 
     def set_baud(self, baud: int) -> None:
         """Change the rate of the line; what is queued leaves at the old one."""
@@ -133,9 +143,23 @@ class GnssReceiver:
         self._period_ns = self._checked_period_ns(rate_hz)
         return True
 
+    def every(self, name: str) -> int | None:
+        """Epochs from one message to the next of its kind, 0: off; None: the chip has it not."""
+        every = self._plan.every(name)
+        return self._ubx.plan.every(name) if every is None else every
+
     def set_every(self, name: str, epochs: int) -> bool:
-        """Send a sentence every so many epochs, 0 for never; False when the chip has it not."""
-        return self._plan.set_every(name, epochs)
+        """Send a message every so many epochs, 0 for never; False when the chip has it not."""
+        return self._plan.set_every(name, epochs) or self._ubx.plan.set_every(name, epochs)
+
+    def send_once(self, name: str) -> None:
+        """Send a binary message with the next epoch, whatever its interval."""
+        self._ubx.send_once(name)
+
+    def set_output(self, *, nmea: bool, ubx: bool) -> None:
+        """Let the protocols through to the line, or not."""
+        self._nmea_on = self._transmitter.warns = nmea
+        self._ubx.on = ubx
 
     def reset_sentences(self) -> None:
         """Send what the chip sends out of the box."""
@@ -146,7 +170,11 @@ class GnssReceiver:
         self._watch.restart(self.profile.first_fix_s[kind])
         self._had_position = False
         self.counters["restarts"] += 1
-        self._transmitter.send([sentence(body) for body in self.profile.banner])
+        self._send_banner()
+
+    def _send_banner(self) -> None:
+        if self._nmea_on:
+            self._transmitter.send([sentence(body) for body in self.profile.banner])
 
     def _checked_period_ns(self, rate_hz: float) -> int:
         fastest = self.profile.max_rate_hz
@@ -162,7 +190,7 @@ class GnssReceiver:
         env = self._env
         if self._power_on:
             yield env.timeout(self.profile.boot_s)
-            self._transmitter.send([sentence(body) for body in self.profile.banner])
+            self._send_banner()
         count = 0
         utc_ns = self._now_ns()
         next_ns = -(-utc_ns // self._period_ns) * self._period_ns
@@ -172,10 +200,19 @@ class GnssReceiver:
             solution = self._measure(next_ns, delay_s)
             if solution is not None:
                 yield env.timeout(delay_s)
-                names = self._plan.due(count)
-                self._transmitter.send(self._writer.write(names, solution, self._watch.text))
+                self._transmitter.send(self._messages(count, next_ns, solution))
             count += 1
             next_ns = (next_ns // self._period_ns + 1) * self._period_ns
+
+    def _messages(self, count: int, utc_ns: int, solution: Solution) -> list[bytes]:
+        """Return what goes out for an epoch: sentences, then binary messages."""
+        out: list[bytes] = []
+        if self._nmea_on:
+            out = self._writer.write(self._plan.due(count), solution, self._watch.text)
+        if self._ubx.active:
+            held = self._held_course_units
+            out += self._ubx.write(count, utc_ns, solution, self._watch.view, held)
+        return out
 
     def _now_ns(self) -> int:
         return self._epoch_ns + round(self._env.now * NS_PER_S)
@@ -209,6 +246,7 @@ class GnssReceiver:
     def _solve(self, utc_ns: int, motion: Motion, view: SkyView, stage: Stage) -> Solution:
         if stage < Stage.POSITION:
             self._had_position = False
+            self._last_alt_m = None
             return Solution(cut_to_digits(utc_ns, self.profile.time_digits), stage)
         ranging_m = self.profile.ranging_error_m * view.error_factor
         # HDOP is for both axes together.
@@ -227,10 +265,19 @@ class GnssReceiver:
             self._velocity_error.apply(motion.speed_mps, motion.course_deg),
             self._held_course_units,
             (horizontal_m, horizontal_m, vertical_m),
+            self._climb(motion.alt_m),
         )
         if solution.course_units is not None:
             self._held_course_units = solution.course_units
         return solution
+
+    def _climb(self, alt_m: float) -> float:
+        """Return metres per second upwards since the last epoch; 0 for the first."""
+        last_m, self._last_alt_m = self._last_alt_m, alt_m
+        if last_m is None:
+            return 0.0
+        climb_mps = (alt_m - last_m) * NS_PER_S / self._period_ns
+        return max(-MAX_CLIMB_MPS, min(MAX_CLIMB_MPS, climb_mps))
 
     def _receive(self, data: bytes) -> None:
         """Take what the host wrote, whatever it is."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from sim.gnss.dop import Dop, dop
+from sim.gnss.dop import Dop, dop, dop_shares
 
 
 class System(IntEnum):
@@ -70,6 +70,10 @@ class SkyView:
         used = tuple(satellite for satellite in self.satellites if satellite.usable)
         object.__setattr__(self, "used", used)
         object.__setattr__(self, "dop", dop([(s.elevation_deg, s.azimuth_deg) for s in used]))
+
+    def shares(self) -> tuple[float, float, float]:
+        """Return the dilutions of precision of north, east and time of `used`."""
+        return dop_shares([(s.elevation_deg, s.azimuth_deg) for s in self.used])
 
 
 Sky = Callable[[float], SkyView]

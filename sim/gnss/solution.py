@@ -32,6 +32,7 @@ class Solution:
         speed_units, speed_kph_units: steps of the last digit of knots and of km/h.
         course_units: hundredths of a degree, 0-35999; None where the chip leaves it empty.
         sigma_m: one sigma of (latitude, longitude, altitude), for GST and GBS.
+        alt_mm, speed_mps, course_deg, climb_mps: as measured, for binary messages with more digits.
     """
 
     time_ns: int
@@ -43,6 +44,10 @@ class Solution:
     speed_kph_units: int = 0
     course_units: int | None = None
     sigma_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    alt_mm: int = 0
+    speed_mps: float = 0.0
+    course_deg: float = 0.0
+    climb_mps: float = 0.0
 
 
 def within_limits(motion: Motion) -> bool:
@@ -71,6 +76,7 @@ def solve(
     velocity: tuple[float, float],
     held_course_units: int,
     sigma_m: tuple[float, float, float],
+    climb_mps: float = 0.0,
 ) -> Solution:
     """Return the quantised solution of a fix.
 
@@ -88,6 +94,7 @@ def solve(
     pole, half_turn = 90 * per_degree, 180 * per_degree
     lat_units = max(-pole, min(pole, round(lat_deg * per_degree)))
     lon_units = (round(lon_deg * per_degree) + half_turn) % (2 * half_turn) - half_turn
+    alt_m = motion.alt_m + error_m[2]
     speed_scale = int(10**profile.speed_digits)
     course_units: int | None = round(course_deg * 100.0) % 36000
     if speed_mps < profile.course_from_mps:
@@ -97,11 +104,15 @@ def solve(
         Stage.POSITION,
         lat_units,
         lon_units,
-        round((motion.alt_m + error_m[2]) * 10.0),
+        round(alt_m * 10.0),
         round(speed_mps / MPS_PER_KNOT * speed_scale),
         round(speed_mps * KPH_PER_MPS * speed_scale),
         course_units,
         sigma_m,
+        round(alt_m * 1000.0),
+        speed_mps,
+        course_deg,
+        climb_mps,
     )
 
 

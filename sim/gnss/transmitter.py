@@ -23,7 +23,10 @@ class Transmitter:
         line: paced at its baud; an unpaced line takes everything.
         profile: decides what is dropped.
         burst: one write per call instead of one per sentence.
-        counters: "sentences" and "dropped_sentences" are counted here.
+        counters: "sentences" and "dropped_sentences" are counted here; a binary message is one too.
+
+    Attributes:
+        warns: say that something was dropped; not while the host has switched NMEA off.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Transmitter:
         self._drops = profile.when_full == "drop_sentences"
         self._buffer_bytes = profile.transmit_buffer_bytes
         self._warn = False
+        self.warns = True
 
     def busy_at(self, t_s: float) -> bool:
         """True when bytes of before are still leaving at virtual instant `t_s`."""
@@ -69,5 +73,5 @@ class Transmitter:
                 fitting.append(text)
             else:
                 self._counters["dropped_sentences"] += 1
-                self._warn = True
+                self._warn = self.warns
         return fitting

@@ -41,7 +41,7 @@ gateway:
   stale: 3 s
   fast: no
   protocol: 6
-  config: {log: {level: debug}, http: {port: 8001}}
+  config: {log: {level: debug}, pipeline: {flush_ms: 150}}
 phases: [{idle: 30 s}, {off: 10 s}]
 faults: [{in: idle, on: obd, mute: true}]
 limits: {obd.rate: {min: 4/s}}
@@ -67,7 +67,7 @@ def test_every_key_is_read(write: Write) -> None:
     assert (gateway.flush_ms, gateway.publish_ms, gateway.queue_readings) == (200.0, 20.0, 100)
     assert (gateway.reply_timeout_s, gateway.stale_s, gateway.fast) == (2.0, 3.0, False)
     assert gateway.protocol == "6"
-    assert gateway.config == {"log": {"level": "debug"}, "http": {"port": 8001}}
+    assert gateway.config == {"log": {"level": "debug"}, "pipeline": {"flush_ms": 150}}
     assert scenario.windows == (("idle", 0.0, 30.0), ("off", 30.0, 40.0))
     assert scenario.duration_s == 40.0
     assert [scenario.phase_at(t) for t in (0.0, 30.0, 40.0)] == ["idle", "off", None]
@@ -296,3 +296,23 @@ def test_a_baud_rate_below_the_gateways_is_refused(
 ) -> None:
     """The gateway opens no adapter below 1200 baud."""
     assert "at least 1200" in str(refuse("world: {obd: {baud: 300}}\n"))
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ("{database: {url: x}}", "database.url"),
+        ("{http: {port: 1}}", "http.port"),
+        ("{links: {gps: {port: /dev/null}}}", "links.gps.port"),
+        ("{links: {obd: {baud: 9600}}}", "links.obd.baud"),
+    ],
+)
+def test_what_the_rig_sets_is_refused(tmp_path: Path, config: str, key: str) -> None:
+    """`config` may not move the gateway away from the run's ports, database and API."""
+    path = tmp_path / "one.scenario.yaml"
+    path.write_text(
+        f"rig: 1\nname: x\nphases: [{{idle: 10 s}}]\ngateway:\n  config: {config}\n"
+        "limits: {readings.lost: {equals: 0}}\n"
+    )
+    with pytest.raises(ScenarioError, match=rf":5: expected no '{key}' in 'config'"):
+        load_scenario(path)

@@ -143,7 +143,7 @@ async def test_lost_and_found() -> None:
         ("connecting", ""),
         ("up", ""),
         ("down", "unplugged"),
-        ("connecting", ""),
+        ("connecting", "again, after: unplugged"),
         ("up", ""),
     ]
     assert bench.supervisor.status.counters == {"timeouts": 4}

@@ -1,0 +1,37 @@
+"""The port of a modelled line looks like a serial port to whoever opens it."""
+
+from __future__ import annotations
+
+import os
+import termios
+
+import pytest
+
+from rig.walltime.clock import WallClock
+from rig.walltime.pty import PtyPort
+from sim.serial_line import SerialLine
+
+
+@pytest.mark.parametrize(("baud", "speed"), [(9600, termios.B9600), (115_200, termios.B115200)])
+def test_the_port_tells_the_rate_of_the_line(baud: int, speed: int) -> None:
+    """gpsd begins with the rate that it finds at the port, and sets the receiver to it."""
+    clock = WallClock()
+    port = PtyPort(clock, SerialLine(clock.env, "gps", baud), None, hold_open=False)
+    try:
+        descriptor = os.open(port.device_path, os.O_RDWR | os.O_NOCTTY)
+        modes = termios.tcgetattr(descriptor)
+        os.close(descriptor)
+    finally:
+        port.close()
+    assert modes[4] == modes[5] == speed
+    assert not modes[3] & (termios.ICANON | termios.ECHO)
+
+
+def test_a_rate_without_a_name_is_no_error() -> None:
+    """A line at 12345 baud has a port like any other."""
+    clock = WallClock()
+    port = PtyPort(clock, SerialLine(clock.env, "gps", 12_345), None)
+    try:
+        assert os.path.exists(port.device_path)
+    finally:
+        port.close()
