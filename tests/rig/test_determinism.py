@@ -86,7 +86,7 @@ def drive(
                 database_url=door.url(database) if isinstance(door, TcpForwarder) else url,
             )
             counted = child_coverage if python == sys.executable else {}
-        work(job, python, {**counted, **variables})
+            work(job, python, {**counted, **variables})
         databases.drop(url)
         return folder
 
