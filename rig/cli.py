@@ -24,6 +24,7 @@ from types import FrameType
 from typing import NoReturn, Protocol
 
 from rig.errors import RigError
+from rig.standard_streams import discard_output, open_standard_streams
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -72,7 +73,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    _open_standard_streams()
+    open_standard_streams()
     unsupported = _unsupported()
     if unsupported:
         _complain("telerig", unsupported)
@@ -97,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         # A reader of our output that has gone (`| head`) is within its rights. Nothing of the
         # output may be left for the interpreter to write at its end, where it would fail again.
-        _discard_output()
+        discard_output()
         if not isinstance(error, BrokenPipeError):
             _complain(prog, f"expected to read and write files, found: {error}; free space there?")
         return EXIT_FAILED
@@ -130,22 +131,6 @@ def _unsupported() -> str:
             f"make the environment with another: python{newest} -m venv .venv"
         )
     return ""
-
-
-def _open_standard_streams() -> None:
-    """Give every standard stream that is closed (`>&-`) a place where nobody listens.
-
-    Python sets such a stream to None, and the next file to be opened gets its number: a line
-    for the terminal would then end up in a record.
-    """
-    # In this order, as each open takes the lowest number that is free.
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _run(arguments: Sequence[str], name: str) -> int:
@@ -246,13 +231,6 @@ def _signals_unwind() -> Iterator[None]:
 def _complain(prog: str, text: str) -> None:
     with contextlib.suppress(OSError):
         print(f"{prog}: {text}", file=sys.stderr, flush=True)
-
-
-def _discard_output() -> None:
-    with contextlib.suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
 
 
 if __name__ == "__main__":

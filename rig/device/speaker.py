@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rig.standard_streams import discard_output
+
 
 class Speaker:
     """Says what happens, and never waits for whoever should listen.
@@ -62,3 +64,4 @@ class Speaker:
             print(text, flush=True)
         except BrokenPipeError:
             self._deaf = True
+            discard_output()
