@@ -9,19 +9,15 @@ from __future__ import annotations
 import asyncio
 import collections
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from pathlib import Path
 from typing import Any
 
 import simpy
 
 from rig import assembly
 from rig.errors import RigError
-from rig.faults.install import install_all
-from rig.record.writer import RecordWriter
 from rig.scenario import load_scenario
 from rig.scenario.model import Scenario
 from rig.walltime.clock import WallClock
@@ -29,11 +25,10 @@ from rig.walltime.pty import PtyPort
 from rig.worker.channel import keep_watch, say, work
 from rig.worker.gateway_log import LogCapture
 from rig.worker.gateway_process import STOP_TIMEOUT_S, GatewayProcess
-from rig.worker.job import Finished, Job, Progress
+from rig.worker.job import Finished, Job
 from rig.worker.observer import get_json, watch_live
 from rig.worker.recording import Recording
-from rig.worker.summary import manifest_of, result_of
-from sim.world import World
+from rig.worker.run import Run
 
 START_TIMEOUT_S = 20.0
 HOUSEKEEPING_PERIOD_S = 0.05
@@ -65,36 +60,13 @@ class _Forwarder:
             self._calls.popleft()()
 
 
-class PacedRun:
+class PacedRun(Run):
     """One run: start the gateway, drive in wall time, stop it, read back."""
 
     def __init__(self, job: Job, scenario: Scenario) -> None:
-        self.job = job
-        self.scenario = scenario
         self.clock = WallClock(job.pace)
-        self.epoch_ns = time.time_ns()
-        self.end_s = assembly.total_duration_s(scenario)
-        self.folder = Path(tempfile.mkdtemp(prefix="tr-"))
-        self.config = assembly.gateway_config(
-            scenario,
-            {link: str(self.folder / link) for link in scenario.needs},
-            job.database_url,
-            http_port=0,
-        )
-        self.writer = RecordWriter(
-            job.folder, manifest_of(scenario, job, "paced", self.epoch_ns, self.config)
-        )
-        self.recording = Recording(self.writer, self.epoch_ns)
-        self.log = LogCapture(self.writer)
+        super().__init__(job, scenario, mode="paced", env=self.clock.env, epoch_ns=time.time_ns())
         self.forwarder = _Forwarder(self.recording, self.log)
-        self.world = World(
-            self.clock.env,
-            assembly.world_setup(scenario),
-            seed=job.seed,
-            epoch_ns=self.epoch_ns,
-            on_sample=self.recording.on_sample,
-            on_epoch=self.recording.on_epoch,
-        )
         self.gateway: GatewayProcess | None = None
         self.watcher: threading.Thread | None = None
         self.drive_cpu_s = 0.0
@@ -105,10 +77,8 @@ class PacedRun:
         ports = [
             PtyPort(self.clock, line, self.folder / name) for name, line in self.world.lines.items()
         ]
-        config_file = self.folder / "gateway.toml"
-        assembly.write_config(config_file, self.config)
-        self.recording.attach(self.world)
-        install_all(self.world, assembly.shifted_faults(self.scenario))
+        config_file = self.write_config()
+        self.begin()
         self.gateway = GatewayProcess(config_file, self.forwarder.log_line)
         try:
             for process in (
@@ -142,26 +112,15 @@ class PacedRun:
         from server.store.reader import fetch_readings
 
         self.writer.stored(asyncio.run(fetch_readings(self.job.database_url)))
-        self.log.finish()
-        sim_s = self.clock.env.now
-        self.writer.manifest.faults = self.recording.fault_windows(
-            self.epoch_ns + round(sim_s * 1e9)
+        return self.close(
+            wall_s=time.monotonic() - start_s,
+            exit_code=exit_code,
+            counters=counters,
+            cpu_pct=100.0 * self.drive_cpu_s / (self.scenario.duration_s / self.job.pace),
+            rss_mb=self.rss_bytes / 1e6,
+            late_events=float(self.clock.late_events),
+            worst_lateness_s=self.clock.worst_lateness_s,
         )
-        wall_s = time.monotonic() - start_s
-        trace = self.writer.close(
-            result_of(
-                sim_s=sim_s,
-                wall_s=wall_s,
-                exit_code=exit_code,
-                counters=counters,
-                log=self.log,
-                cpu_pct=100.0 * self.drive_cpu_s / (self.scenario.duration_s / self.job.pace),
-                rss_mb=self.rss_bytes / 1e6,
-                late_events=float(self.clock.late_events),
-                worst_lateness_s=self.clock.worst_lateness_s,
-            )
-        )
-        return Finished(sim_s=sim_s, wall_s=wall_s, trace_sha256=trace)
 
     def _follow_gateway(self) -> Generator[simpy.Event, None, None]:
         """Watch the live stream from the moment at which there is one."""
@@ -202,16 +161,7 @@ class PacedRun:
     def _report_progress(self) -> Generator[simpy.Event, None, None]:
         while True:
             keep_watch(self.job)
-            now_s = self.clock.env.now
-            say(
-                Progress(
-                    sim_s=now_s,
-                    end_s=self.end_s,
-                    phase=self.scenario.phase_at(now_s - assembly.LEAD_IN_S) or "",
-                    readings=self.recording.readings,
-                    speed_kph=self.world.vehicle.at(now_s).speed_mps * 3.6,
-                )
-            )
+            say(self.progress())
             yield self.clock.env.timeout(PROGRESS_PERIOD_S * self.job.pace)
 
 

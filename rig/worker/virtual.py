@@ -16,9 +16,7 @@ import contextlib  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
-import tempfile  # noqa: E402
 from collections.abc import Generator  # noqa: E402
-from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 from urllib.parse import urlsplit  # noqa: E402
 
@@ -26,8 +24,6 @@ import simpy  # noqa: E402
 
 from rig import assembly  # noqa: E402
 from rig.errors import RigError  # noqa: E402
-from rig.faults.install import install_all  # noqa: E402
-from rig.record.writer import RecordWriter  # noqa: E402
 from rig.scenario import load_scenario  # noqa: E402
 from rig.scenario.model import Scenario  # noqa: E402
 from rig.vtime.kernel import Kernel, _real_monotonic  # noqa: E402
@@ -35,48 +31,25 @@ from rig.vtime.loop import VirtualLoop  # noqa: E402
 from rig.vtime.patches import active  # noqa: E402
 from rig.vtime.ports import VirtualPort  # noqa: E402
 from rig.worker.channel import keep_watch, say, work  # noqa: E402
-from rig.worker.gateway_log import LogCapture  # noqa: E402
-from rig.worker.job import Finished, Job, Progress  # noqa: E402
+from rig.worker.job import Finished, Job  # noqa: E402
 from rig.worker.observer import get_json, watch_live  # noqa: E402
-from rig.worker.recording import Recording  # noqa: E402
-from rig.worker.summary import manifest_of, result_of  # noqa: E402
+from rig.worker.run import Run  # noqa: E402
+from server.errors import ServerError  # noqa: E402
 from sim.streams import RandomStreams  # noqa: E402
-from sim.world import World  # noqa: E402
 
 PROGRESS_PERIOD_S = 1.0  # simulated
 PROGRESS_WALL_S = 0.2
 OVERTIME_S = 120.0  # simulated time beyond the drive before a run that does not end is stopped
 
 
-class VirtualRun:
+class VirtualRun(Run):
     """One run: build, drive, stop, read back."""
 
     def __init__(self, job: Job, scenario: Scenario) -> None:
-        self.job = job
-        self.scenario = scenario
         epoch_ns = scenario.world.epoch_ns
-        self.end_s = assembly.total_duration_s(scenario)
-        self.kernel = Kernel(epoch_ns, until_s=self.end_s + OVERTIME_S)
-        self.ports_folder = Path(tempfile.mkdtemp(prefix="tr-"))
-        self.config = assembly.gateway_config(
-            scenario,
-            {link: str(self.ports_folder / link) for link in scenario.needs},
-            job.database_url,
-            http_port=0,
-        )
-        self.writer = RecordWriter(
-            job.folder, manifest_of(scenario, job, "virtual", epoch_ns, self.config)
-        )
-        self.recording = Recording(self.writer, epoch_ns)
-        self.world = World(
-            self.kernel.env,
-            assembly.world_setup(scenario),
-            seed=job.seed,
-            epoch_ns=epoch_ns,
-            on_sample=self.recording.on_sample,
-            on_epoch=self.recording.on_epoch,
-        )
-        self.log = LogCapture(self.writer)
+        until_s = assembly.total_duration_s(scenario) + OVERTIME_S
+        self.kernel = Kernel(epoch_ns, until_s=until_s)
+        super().__init__(job, scenario, mode="virtual", env=self.kernel.env, epoch_ns=epoch_ns)
         self.counters: dict[str, dict[str, int]] = {}
         self.exit_code = 0
 
@@ -85,33 +58,20 @@ class VirtualRun:
         entropy = RandomStreams(self.job.seed).stream("entropy")
         with active(self.kernel, entropy):
             ports = [
-                VirtualPort(self.kernel, line, self.ports_folder / name)
+                VirtualPort(self.kernel, line, self.folder / name)
                 for name, line in self.world.lines.items()
             ]
-            self.recording.attach(self.world)
-            install_all(self.world, assembly.shifted_faults(self.scenario))
+            self.begin()
             self.kernel.env.process(self._report_progress())
             loop = VirtualLoop(self.kernel)
             asyncio.set_event_loop(loop)
             loop.run_until_complete(self._drive())
-        sim_s = self.kernel.env.now
         wall_s = _real_monotonic() - start_wall_s
         for port in ports:
             port.close()
         with contextlib.suppress(OSError):
-            self.ports_folder.rmdir()
-        self.log.finish()
-        self.writer.manifest.faults = self.recording.fault_windows(self.kernel.utc_ns())
-        trace = self.writer.close(
-            result_of(
-                sim_s=sim_s,
-                wall_s=wall_s,
-                exit_code=self.exit_code,
-                counters=self.counters,
-                log=self.log,
-            )
-        )
-        return Finished(sim_s=sim_s, wall_s=wall_s, trace_sha256=trace)
+            self.folder.rmdir()
+        return self.close(wall_s=wall_s, exit_code=self.exit_code, counters=self.counters)
 
     async def _drive(self) -> None:
         """The gateway's life, from start to the last row read back; all of it in virtual time."""
@@ -120,8 +80,7 @@ class VirtualRun:
         from server.serve import serve
         from server.store.reader import fetch_readings
 
-        config_file = self.ports_folder / "gateway.toml"
-        assembly.write_config(config_file, self.config)
+        config_file = self.write_config()
         config = load_config(config_file, {})
         config_file.unlink()
         configure_logs(self.log, format="json")
@@ -142,7 +101,11 @@ class VirtualRun:
         for link in (await get_json(port, "/api/v1/links"))["links"]:
             self.counters[link["name"]] = link["counters"]
         stop.set()
-        await gateway
+        try:
+            await gateway
+        except ServerError as error:  # as the command of production: a line, and its exit code
+            self.log.write(f"telerig serve: {error}\n")
+            self.exit_code = error.exit_code
         await live
         self.writer.stored(await fetch_readings(self.job.database_url))
 
@@ -154,17 +117,7 @@ class VirtualRun:
             if wall_s - spoken_s > PROGRESS_WALL_S:
                 spoken_s = wall_s
                 keep_watch(self.job)
-                now_s = self.kernel.env.now
-                phase = self.scenario.phase_at(now_s - assembly.LEAD_IN_S)
-                say(
-                    Progress(
-                        sim_s=now_s,
-                        end_s=self.end_s,
-                        phase=phase or "",
-                        readings=self.recording.readings,
-                        speed_kph=self.world.vehicle.at(now_s).speed_mps * 3.6,
-                    )
-                )
+                say(self.progress())
             yield self.kernel.env.timeout(PROGRESS_PERIOD_S)
 
 

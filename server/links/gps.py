@@ -33,7 +33,7 @@ from server.links.nmea import DATE_FLOOR, EpochAssembler, Fix
 from server.links.nmea_lines import SentenceSplitter, has_checksum
 from server.links.nmea_sentence import SentenceError, read_sentence
 from server.links.reader_thread import ReaderThread
-from server.links.serial_file import SerialFile
+from server.links.serial_file import SerialFile, no_port
 from server.readings import Reading, ReadingSink
 
 QUIET_S = 0.2
@@ -147,10 +147,7 @@ class GpsLink(Link):
             )
             port.open()
         except (serial.SerialException, OSError, ValueError) as error:
-            raise LinkLost(
-                f"expected a serial port at {options.port}, found: {error}"
-                " (plugged in? free? readable by this user?)"
-            ) from error
+            raise LinkLost(no_port(options.port, error)) from error
         return port
 
     def _receive(self, port: serial.Serial) -> bytes:

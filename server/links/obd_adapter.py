@@ -37,6 +37,7 @@ from server.links.obd_port import (
     ReplyGuard,
     ReplyOverdue,
 )
+from server.links.serial_file import no_port
 
 REPLY_FLOOR_S = 0.5
 """Shortest deadline of a reply: NO DATA takes the adapter's wait (200 ms) and the line's delays."""
@@ -387,10 +388,7 @@ class ObdAdapter:
     def _lost(self, failure: PortFailure) -> LinkLost:
         port = self._options.port
         if isinstance(failure, PortLost):
-            return LinkLost(
-                f"expected a serial port at {port}, found: {failure}"
-                " (plugged in? free? readable by this user?)"
-            )
+            return LinkLost(no_port(port, failure.__cause__ or failure))
         if isinstance(failure, PortStopped):
             return LinkLost("stopped")
         request = self._guard.request.decode("ascii", "replace")

@@ -16,6 +16,16 @@ READ_BYTES = 4096
 """Most bytes of one read; what a tty holds back for a slow reader."""
 
 
+def no_port(port: str, error: BaseException) -> str:
+    """Say that a port cannot be used; pyserial's own words name it and its error twice."""
+    number = getattr(error, "errno", None)
+    found = os.strerror(number) if number else str(error)
+    return (
+        f"expected a serial port at {port}, found: {found} "
+        "(plugged in? free? readable by this user?)"
+    )
+
+
 class SerialFile(serial.Serial):  # type: ignore[misc]
     """pyserial's port of a device path, with `receive` beside `read`."""
 

@@ -1,0 +1,129 @@
+"""What both clocks share about a run: its world, its record, and what is said about both."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import simpy
+
+from rig import assembly
+from rig.faults.install import install_all
+from rig.record.writer import RecordWriter
+from rig.scenario.model import Scenario
+from rig.versions import versions
+from rig.worker.gateway_log import LogCapture
+from rig.worker.job import Finished, Job, Progress
+from rig.worker.recording import TRUTH_COLUMNS, Recording
+from sim.world import World
+
+
+class Run:
+    """A world, the configuration of its gateway, and the record of what they do.
+
+    Args:
+        job: what was asked for.
+        scenario: the job's, read.
+        mode: "virtual" or "paced", for the record.
+        env: the world's clock.
+        epoch_ns: UTC of the clock's zero.
+    """
+
+    def __init__(
+        self, job: Job, scenario: Scenario, *, mode: str, env: simpy.Environment, epoch_ns: int
+    ) -> None:
+        self.job = job
+        self.scenario = scenario
+        self.epoch_ns = epoch_ns
+        self.end_s = assembly.total_duration_s(scenario)
+        self.folder = Path(tempfile.mkdtemp(prefix="tr-"))
+        self.config = assembly.gateway_config(
+            scenario,
+            {link: str(self.folder / link) for link in scenario.needs},
+            job.database_url,
+            http_port=0,
+        )
+        self.writer = RecordWriter(job.folder, self._manifest(mode))
+        self.recording = Recording(self.writer, epoch_ns)
+        self.log = LogCapture(self.writer)
+        self.world = World(
+            env,
+            assembly.world_setup(scenario),
+            seed=job.seed,
+            epoch_ns=epoch_ns,
+            on_sample=self.recording.on_sample,
+            on_epoch=self.recording.on_epoch,
+        )
+        self._env = env
+
+    def write_config(self) -> Path:
+        """Write the gateway's TOML file and return its path."""
+        path = self.folder / "gateway.toml"
+        assembly.write_config(path, self.config)
+        return path
+
+    def begin(self) -> None:
+        """Record the world's lines, and let its faults come; the lines have their ports by now."""
+        self.recording.attach(self.world)
+        install_all(self.world, assembly.shifted_faults(self.scenario))
+
+    def progress(self) -> Progress:
+        """How far the world is."""
+        now_s = self._env.now
+        return Progress(
+            sim_s=now_s,
+            end_s=self.end_s,
+            phase=self.scenario.phase_at(now_s - assembly.LEAD_IN_S) or "",
+            readings=self.recording.readings,
+            speed_kph=self.world.vehicle.at(now_s).speed_mps * 3.6,
+        )
+
+    def close(
+        self,
+        *,
+        wall_s: float,
+        exit_code: int,
+        counters: Mapping[str, Mapping[str, int]],
+        **gateway: float,
+    ) -> Finished:
+        """Complete the record with what only the runner can know."""
+        sim_s = self._env.now
+        self.log.finish()
+        self.writer.manifest.faults = self.recording.fault_windows(self._utc_ns(sim_s))
+        trace = self.writer.close(
+            {
+                "sim_s": sim_s,
+                "wall_s": wall_s,
+                "gateway": {"exit": exit_code, **gateway},
+                "counters": {link: dict(values) for link, values in counters.items()},
+                "log": {"errors": self.log.error_count, "warnings": self.log.warning_count},
+            }
+        )
+        return Finished(sim_s=sim_s, wall_s=wall_s, trace_sha256=trace)
+
+    def _manifest(self, mode: str) -> dict[str, Any]:
+        job, scenario = self.job, self.scenario
+        return {
+            "scenario": scenario.id,
+            "scenario_path": str(job.scenario),
+            "seed": job.seed,
+            "mode": mode,
+            "epoch_ns": self.epoch_ns,
+            "command": job.command,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "matrix": dict(scenario.matrix),
+            "phases": [
+                (name, self._utc_ns(start_s), self._utc_ns(end_s))
+                for name, start_s, end_s in assembly.phase_windows(scenario)
+            ],
+            "plan": assembly.plan_of(scenario),
+            "truth_columns": TRUTH_COLUMNS,
+            "limits": [*scenario.limits, *scenario.after],
+            "versions": {**versions(), "config": assembly.config_hash(self.config)},
+        }
+
+    def _utc_ns(self, time_s: float) -> int:
+        return self.epoch_ns + round(time_s * 1e9)
