@@ -7,7 +7,8 @@ the standard path is in hPa, OBD delivers kPa. Resolutions and ranges: SAE J1979
 decodes it, so that a stored value is a whole number of steps.
 
 Ids are stable and stored: OBD mode 01 signals have the number of their PID, GPS signals
-1001 and up, derived signals 2001 and up. An id is never reused for another meaning.
+1001 and up, derived signals 2001 and up, those of edge loggers 3001 and up. An id is never reused
+for another meaning.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Signal(msgspec.Struct, frozen=True):
         resolution: smallest step of the source, in `unit`; the raw scaling of the column.
         minimum: smallest value that the source can express.
         maximum: largest value that the source can express.
-        source: "obd:010C" (mode and PID), "gps" or "derived".
+        source: "obd:010C" (mode and PID), "gps", "derived" or "edge".
     """
 
     id: int
@@ -156,6 +157,14 @@ _DERIVED: tuple[Signal, ...] = (
     Signal(2001, "BOOST", _ENGINE + "Boost", "psi", 0.1450377377, -15, 37, "derived"),
 )
 
+_TRACTION = "Vehicle.Powertrain.TractionBattery."
+
+# What loggers of electric vehicles send as floats; the power's sign is the logger's own.
+_EDGE: tuple[Signal, ...] = (
+    Signal(3001, "BATTERY_LEVEL", _TRACTION + "StateOfCharge.Displayed", "%", 0.01, 0, 100, "edge"),
+    Signal(3002, "BATTERY_POWER", _OVERLAY + "TractionPower", "kW", 0.01, -2000, 2000, "edge"),
+)
+
 CATALOGUE: tuple[Signal, ...] = (
     *(
         Signal(pid, name, path, unit, resolution, minimum, maximum, f"obd:01{pid:02X}")
@@ -163,6 +172,7 @@ CATALOGUE: tuple[Signal, ...] = (
     ),
     *_GPS,
     *_DERIVED,
+    *_EDGE,
 )
 """All signals, ordered by id."""
 

@@ -7,6 +7,18 @@
     [http]
     host = "127.0.0.1"
     port = 8000                     # 0: any free port, reported when the gateway is ready
+    origins = ["https://…"]         # pages of other sites that may use the API (CORS, WebSockets)
+    ws_heartbeat_s = 30             # of /api/v1/realtime/subscribe
+
+    [api]
+    secret = "…"                    # the operator's key, 16 characters or more; none: nobody's
+    device_keys = ["esp-1:…"]       # fixed device keys, for development; else: telerig devices
+    device_requests_per_s = 0       # of one device, beyond it 429; 0: no limit
+
+    [control]                       # commands to devices
+    standing = ["clear_dtcs"]       # only while the vehicle stands
+    allowed = ["reboot", …]         # no others; absent: all that a device knows
+    templates = "command_templates.json"    # for all devices, beside those that they tell
 
     [database]
     url = "postgresql://…"          # absent: an embedded server with its data in data_dir
@@ -21,25 +33,47 @@
     format = "console"              # or "json"
     level = "info"                  # debug, info, warning, error
 
+    [compat]                        # interfaces of older systems; see server.compat.config
+    s2 = false                      # without a key only this machine may use them
+    s4 = false
+    s2_key = "…"
+    s4_key = "…"
+    s4_port = 8001                  # a second address; absent: none
+    ws = "s2"                       # what /ws means where the client does not say
+    device = "esp-1"                # whom S2's clients command; absent: the gateway's own
+    telemetry_types = "telemetry_types.json"
+
+    [compat.logger]
+    command = ["/usr/bin/logger", "--port", "/dev/ttyUSB0"]
+    stop_timeout_s = 5
+    restart = false                 # again after it has ended by itself
+
     [links.obd]                     # any number of links; the name is free
     kind = "obd"                    # the rest of the table belongs to the kind
 
-Any key outside `links` can be set by an environment variable, which wins over the file:
-TELERIG_HTTP_PORT, TELERIG_DATABASE_URL, TELERIG_PIPELINE_FLUSH_MS, …
+Any key outside `links` that is no list can be set by an environment variable, which wins over the
+file:
+TELERIG_HTTP_PORT, TELERIG_DATABASE_URL, TELERIG_PIPELINE_FLUSH_MS, … Older names are taken where
+that variable is not set: API_SECRET_KEY, WS_HEARTBEAT_INTERVAL, and DEVICE_API_KEYS (separated by
+commas). With APP_ENV=production secrets need 32 characters.
 """
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from server.compat.config import CompatConfig, LoggerConfig
 from server.config_section import Section, Where, describe
+from server.control.schema import SchemaError
+from server.control.templates import load_templates, read_json_file
 from server.errors import ConfigError
 from server.links.registry import link_class
 from server.store.shown_url import shown
@@ -50,26 +84,65 @@ NO_FILE = "configuration"
 
 _LINK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?")
 _VIN = re.compile(r"[A-HJ-NPR-Z0-9]{17}")  # ISO 3779: without I, O and Q
 
 _TEXT_KEYS: Mapping[str, tuple[str, ...]] = {
     "gateway": ("device", "vehicle"),
     "http": ("host",),
+    "api": ("secret", "device_keys"),
+    "control": ("templates",),
+    "compat": ("s2_key", "s4_key", "ws", "device", "telemetry_types"),
     "database": ("url", "data_dir"),
     "pipeline": (),
     "log": ("format", "level"),
 }
 _INTEGER_KEYS: Mapping[str, tuple[str, ...]] = {
-    "http": ("port",),
+    "http": ("port", "ws_heartbeat_s"),
+    "api": ("device_requests_per_s",),
+    "compat": ("s4_port",),
     "pipeline": ("queue_readings", "flush_ms", "publish_ms"),
 }
+_FLAG_KEYS: Mapping[str, tuple[str, ...]] = {"compat": ("s2", "s4")}
+_ALIASES: Mapping[str, str] = {
+    "API_SECRET_KEY": "TELERIG_API_SECRET",
+    "DEVICE_API_KEYS": "TELERIG_API_DEVICE_KEYS",
+    "WS_HEARTBEAT_INTERVAL": "TELERIG_HTTP_WS_HEARTBEAT_S",
+}
+"""Names of older systems; an empty one counts as absent."""
+SECRET_LENGTH = 16
+"""Characters of a secret that somebody chose, at least."""
+PRODUCTION_SECRET_LENGTH = 32
+"""The same where APP_ENV is "production"."""
 
 
 class HttpConfig(msgspec.Struct, frozen=True):
-    """Where the API listens; port 0 takes any free port."""
+    """Where the API listens, and for whose pages; port 0 takes any free port."""
 
     host: str = "127.0.0.1"
     port: int = 8000
+    origins: tuple[str, ...] = ()
+    ws_heartbeat_s: int = 30
+
+
+class ApiConfig(msgspec.Struct, frozen=True):
+    """Secrets of the API: the operator's, and device keys as (device, key) for development."""
+
+    secret: str | None = None
+    device_keys: tuple[tuple[str, str], ...] = ()
+    device_requests_per_s: int = 0
+
+    def __repr__(self) -> str:
+        secret = "None" if self.secret is None else "…"
+        return f"ApiConfig(secret={secret}, device_keys={len(self.device_keys)})"
+
+
+class ControlConfig(msgspec.Struct, frozen=True):
+    """Which commands devices may be given; `allowed` None: all that have a template."""
+
+    standing: tuple[str, ...] = ("clear_dtcs",)
+    allowed: tuple[str, ...] | None = None
+    templates: Path | None = None
 
 
 class DatabaseConfig(msgspec.Struct, frozen=True):
@@ -108,9 +181,12 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     device: str = "car-1"
     vehicle: str | None = None
     http: HttpConfig = HttpConfig()
+    api: ApiConfig = ApiConfig()
+    control: ControlConfig = ControlConfig()
     database: DatabaseConfig = DatabaseConfig()
     pipeline: PipelineConfig = PipelineConfig()
     log: LogConfig = LogConfig()
+    compat: CompatConfig = CompatConfig()
     links: tuple[LinkConfig, ...] = ()
 
     def with_database_url(self, url: str) -> GatewayConfig:
@@ -156,14 +232,36 @@ def parse_config(text: str, file: str, env: Mapping[str, str]) -> GatewayConfig:
         device=_device(gateway),
         vehicle=_vehicle(gateway),
         http=_http(top.section("http")),
+        api=_api(top.section("api")),
+        control=_control(top.section("control")),
         database=_database(top.section("database")),
         pipeline=_pipeline(top.section("pipeline")),
         log=_log(top.section("log")),
+        compat=_compat(top.section("compat")),
         links=_links(top.section("links")),
     )
     gateway.done()
     top.done()
+    if config.device in dict(config.api.device_keys):
+        where = top.where.at("api")
+        raise where.error("device_keys", "other devices than the gateway's own", config.device)
+    if env.get("APP_ENV") == "production":
+        _check_production(config, top.where)
     return config
+
+
+def _check_production(config: GatewayConfig, where: Where) -> None:
+    """Refuse secrets that are too short for production."""
+    secrets = [
+        (("api", "secret"), config.api.secret),
+        (("compat", "s2_key"), config.compat.s2_key),
+        (("compat", "s4_key"), config.compat.s4_key),
+        *((("api", "device_keys"), key) for _, key in config.api.device_keys),
+    ]
+    for path, text in secrets:
+        if text is not None and len(text) < PRODUCTION_SECRET_LENGTH:
+            expected = f"{PRODUCTION_SECRET_LENGTH} or more characters (APP_ENV is production)"
+            raise where.error(path, expected, f"{len(text)} characters")
 
 
 def _parse_toml(text: str, file: str) -> dict[str, Any]:
@@ -186,23 +284,39 @@ def _apply_environment(table: dict[str, Any], env: Mapping[str, str]) -> dict[Ke
     known = {
         f"{prefix}{key.upper()}": (section, key)
         for prefix, section in sections.items()
-        for key in (*_TEXT_KEYS[section], *_INTEGER_KEYS.get(section, ()))
+        for key in (
+            *_TEXT_KEYS[section],
+            *_INTEGER_KEYS.get(section, ()),
+            *_FLAG_KEYS.get(section, ()),
+        )
     }
     variables: dict[KeyPath, str] = {}
-    for variable, text in sorted(env.items()):
+    for given, text in sorted(env.items()):
+        variable = _ALIASES.get(given, given)
         if not variable.startswith(tuple(sections)):
+            continue
+        if variable != given and (not text or variable in env):
             continue
         if variable not in known:
             near = difflib.get_close_matches(variable, known, n=1)
             hint = near[0] if near else ", ".join(sorted(known))
-            raise ConfigError("environment", None, f"a known variable ({hint})", variable)
+            raise ConfigError("environment", None, f"a known variable ({hint})", given)
         section, key = known[variable]
         inner = table.setdefault(section, {})
         if not isinstance(inner, dict):
             continue  # refused with its line when the section is read
-        inner[key] = _integer_text(text) if key in _INTEGER_KEYS.get(section, ()) else text
-        variables[section, key] = variable
+        inner[key] = _value(section, key, text)
+        variables[section, key] = given
     return variables
+
+
+def _value(section: str, key: str, text: str) -> object:
+    """Give the value of a key that a variable sets."""
+    if key in _INTEGER_KEYS.get(section, ()):
+        return _integer_text(text)
+    if key in _FLAG_KEYS.get(section, ()):
+        return {"true": True, "false": False}.get(text.strip().lower(), text)
+    return text
 
 
 def _integer_text(text: str) -> int | str:
@@ -210,9 +324,9 @@ def _integer_text(text: str) -> int | str:
     return int(text) if re.fullmatch(r"[+-]?\d{1,18}", text.strip(), re.ASCII) else text
 
 
-def _device(section: Section) -> str:
-    device: str = section.text("device", "car-1")
-    if not _DEVICE.fullmatch(device):
+def _device(section: Section, default: Any = "car-1") -> Any:
+    device = section.text("device", default)
+    if device is not None and not _DEVICE.fullmatch(device):
         expected = "1 to 64 letters, digits, '.', '_' or '-'"
         raise section.where.error("device", expected, describe(device))
     return device
@@ -232,9 +346,87 @@ def _http(section: Section) -> HttpConfig:
     http = HttpConfig(
         host=section.text("host", "127.0.0.1"),
         port=section.integer("port", 8000, minimum=0, maximum=65_535),
+        origins=_origins(section),
+        ws_heartbeat_s=section.integer("ws_heartbeat_s", 30, minimum=1, maximum=3600),
     )
     section.done()
     return http
+
+
+def _origins(section: Section) -> tuple[str, ...]:
+    origins: tuple[str, ...] = section.texts("origins", ())
+    for index, origin in enumerate(origins):
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            expected = 'an origin as "https://app.example" (no path), or "*"'
+            raise section.where.error(("origins", index), expected, describe(origin))
+    return origins
+
+
+def _api(section: Section) -> ApiConfig:
+    api = ApiConfig(
+        secret(section, "secret"),
+        _device_keys(section),
+        section.integer("device_requests_per_s", 0, minimum=0, maximum=1_000_000),
+    )
+    section.done()
+    return api
+
+
+def secret(section: Section, key: str) -> str | None:
+    """Give a secret that somebody chose; None where there is none. Errors do not show it."""
+    text: str | None = section.text(key, None)
+    if text is not None and (len(text) < SECRET_LENGTH or not text.isprintable()):
+        expected = f"{SECRET_LENGTH} or more printable characters"
+        raise section.where.error(key, expected, f"{len(text)} characters")
+    return text
+
+
+def _device_keys(section: Section) -> tuple[tuple[str, str], ...]:
+    """Read keys as "device:key", or bare ones, whose device is named after the key's hash."""
+    if isinstance(section.table.get("device_keys"), str):
+        section.has("device_keys")
+        texts = [text.strip() for text in section.table["device_keys"].split(",")]
+    else:
+        texts = list(section.texts("device_keys", ()))
+    keys: list[tuple[str, str]] = []
+    for number, text in enumerate(filter(None, texts), 1):
+        device, colon, key = text.partition(":")
+        if not colon:
+            key = text
+            device = f"key-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+        if not _DEVICE.fullmatch(device):
+            raise section.where.error("device_keys", "DEVICE:KEY", f"device {device[:80]!r}")
+        if len(key) < SECRET_LENGTH or not key.isprintable():
+            expected = f"keys of {SECRET_LENGTH} or more printable characters"
+            raise section.where.error(
+                "device_keys", expected, f"{len(key)} characters in number {number}"
+            )
+        keys.append((device, key))
+    if len({key for _, key in keys}) < len(keys):
+        raise section.where.error("device_keys", "a key of its own for each device", "one twice")
+    return tuple(keys)
+
+
+def _control(section: Section) -> ControlConfig:
+    templates = json_file(section, "templates", load_templates)
+    control = ControlConfig(
+        section.texts("standing", ("clear_dtcs",)), section.texts("allowed", None), templates
+    )
+    section.done()
+    return control
+
+
+def json_file(section: Section, key: str, read: Callable[[Path], object]) -> Path | None:
+    """Give the path of a JSON file, which is read once to see that it is right."""
+    text = section.text(key, None)
+    if text is None:
+        return None
+    path = Path(text).expanduser()
+    try:
+        read(path)
+    except SchemaError as error:
+        raise section.where.error(key, error.expected, f"{error.found} at {error.where}") from None
+    return path
 
 
 def _database(section: Section) -> DatabaseConfig:
@@ -263,6 +455,36 @@ def _log(section: Section) -> LogConfig:
     )
     section.done()
     return log
+
+
+def _compat(section: Section) -> CompatConfig:
+    compat = CompatConfig(
+        s2=section.flag("s2", False),
+        s4=section.flag("s4", False),
+        s2_key=secret(section, "s2_key"),
+        s4_key=secret(section, "s4_key"),
+        s4_port=section.integer("s4_port", None, minimum=0, maximum=65_535),
+        ws=section.choice("ws", ("s2", "s4"), None),
+        device=_device(section, None),
+        telemetry_types=json_file(section, "telemetry_types", read_json_file),
+        logger=_logger(section.section("logger")),
+    )
+    section.done()
+    if compat.ws is not None and not (compat.s2 if compat.ws == "s2" else compat.s4):
+        raise section.where.error("ws", "an interface that is switched on", describe(compat.ws))
+    if compat.s4_port is not None and not compat.s4:
+        raise section.where.error("s4_port", "no port while s4 is off", str(compat.s4_port))
+    return compat
+
+
+def _logger(section: Section) -> LoggerConfig:
+    logger = LoggerConfig(
+        command=section.texts("command", ()),
+        stop_timeout_s=section.number("stop_timeout_s", 5.0, minimum=0.0, maximum=60.0),
+        restart=section.flag("restart", False),
+    )
+    section.done()
+    return logger
 
 
 def _links(section: Section) -> tuple[LinkConfig, ...]:

@@ -7,11 +7,18 @@
     ├── LinkError
     │   ├── LinkLost (ConnectionError)  a link went away or never came; the supervisor tries again
     │   └── LinkStateError              a link state changed in a way that is not possible
+    ├── RegistryError               asked for what the registry of devices cannot do
+    │   ├── UnknownDevice (KeyError)    no such device, or no such key of it
+    │   └── DeviceConflict              not in the state that it is in
+    ├── LoggerError                 the logger process cannot be started
+    ├── CommandRefused              a command to a device is not given
     └── StoreError
         ├── DatabaseUnreachable (ConnectionError)  no answer, refused, or wrong credentials
         ├── MigrationError                         the schema is not one that this version knows
         ├── EmbeddedPostgresError                  the embedded server cannot start
         ├── BodyError (ValueError)                 a hot-log body cannot be decoded
+        ├── StoreFull                              too much waits for its commit
+        ├── StoreAway (ConnectionError)            not committed, as far as is known
         └── ReadingsNotStored                      stopped with accepted readings unstored
 
 A message says what was expected, what came, from where, and what to do next.
@@ -70,6 +77,65 @@ class LinkStateError(LinkError):
     """A link state changed in a way that is not possible: a bug in the link or the supervisor."""
 
 
+class RegistryError(ServerError):
+    """Base of the errors of the registry of devices.
+
+    Attributes:
+        where: what was asked for wrongly.
+        expected: what should have been asked.
+        found: what was asked.
+    """
+
+    def __init__(self, where: str, expected: str, found: str) -> None:
+        super().__init__(f"{where}: expected {expected}, found {found}")
+        self.where = where
+        self.expected = expected
+        self.found = found
+
+
+class UnknownDevice(RegistryError, KeyError):  # noqa: N818 (named for what happened)
+    """No device of that id is registered, or it has no such key."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class DeviceConflict(RegistryError):  # noqa: N818 (named for what happened)
+    """The device is not in a state in which that can be done."""
+
+
+class LoggerError(ServerError):
+    """The supervised logger process cannot be started.
+
+    Attributes:
+        expected: what it needs.
+        found: what is there.
+    """
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(f"expected {expected}, found {found}")
+        self.expected = expected
+        self.found = found
+
+
+class CommandRefused(ServerError):  # noqa: N818 (named for what happened)
+    """A command to a device is not given.
+
+    Attributes:
+        status: of an HTTP answer that says so.
+        where: part of the order that is at fault.
+        expected: what should have been there.
+        found: what is there.
+    """
+
+    def __init__(self, status: int, where: str, expected: str, found: str) -> None:
+        super().__init__(f"{where}: expected {expected}, found {found}")
+        self.status = status
+        self.where = where
+        self.expected = expected
+        self.found = found
+
+
 class StoreError(ServerError):
     """Base of the errors of the store."""
 
@@ -88,6 +154,22 @@ class EmbeddedPostgresError(StoreError):
 
 class BodyError(StoreError, ValueError):
     """The body of a hot-log row cannot be decoded."""
+
+
+class StoreFull(StoreError):  # noqa: N818 (named for what happened)
+    """So much waits for its commit that no more is taken; try again soon.
+
+    Attributes:
+        one_device: True where one device alone has filled its share.
+    """
+
+    def __init__(self, message: str, *, one_device: bool) -> None:
+        super().__init__(message)
+        self.one_device = one_device
+
+
+class StoreAway(StoreError, ConnectionError):  # noqa: N818 (named for what happened)
+    """The database did not commit; nothing may be acknowledged. The same again changes nothing."""
 
 
 class ReadingsNotStored(StoreError):  # noqa: N818 (named for what happened)

@@ -3,22 +3,28 @@
 Frames (documented for users in docs; `time_ns` UTC nanoseconds since 1970):
 
     {"type": "hello", "boot", "device", "server_now_ns", "signals": {id: name}}
-    {"type": "readings", "readings": [[seq, signal_id, time_ns, value, received_ns, state], …]}
-    {"type": "stored", "boot", "upto", "time_ns"}        everything up to this seq is committed
+    {"type": "readings", "device", "boot",
+     "readings": [[seq, signal_id, time_ns, value, received_ns, state], …]}
+    {"type": "stored", "device", "boot", "upto", "time_ns"}     everything up to this is committed
+    {"type": "stored", "device", "boot", "first", "upto", "time_ns"}     of a remote device: these
     {"type": "link", "name", "state", "reason", "time_ns"}
     {"type": "stale", "link", "signals": [id, …], "time_ns"}    the complete list; empty: all fresh
     {"type": "store", "state": "ok" | "failing", "reason", "time_ns"}
+    {"type": "command", "device", "id", "name", "state", "detail", "late", "time_ns"}
+    {"type": "log", "source", "level", "text", "time_ns"}       of a process that the gateway runs
+    {"type": "heartbeat", "time_ns"}   now and then, to those who listen to one device
     {"type": "dropped", "count"}       this client was too slow for that many frames
 
-Readings are published in parallel with their commit: a client that must not show what could
-still be lost waits for "stored". A value that is not finite (state LOST) is null.
+Readings of the gateway's own links are published in parallel with their commit: a client that must
+not show what could still be lost waits for "stored". Those of remote devices are published after
+it, and "stored" follows at once. A value that is not finite (state LOST) is null.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from starlette.websockets import WebSocket
@@ -32,6 +38,7 @@ CLIENT_FRAMES = 256
 """Frames that wait for one client; then the oldest are dropped, counted, and the client is told."""
 MAX_CLIENTS = 200
 CLOSE_TRY_AGAIN = 1013
+SUBPROTOCOL = "telerig.live"
 
 _json = msgspec.json.Encoder()
 
@@ -39,12 +46,17 @@ _json = msgspec.json.Encoder()
 class LiveClient:
     """The frames that wait for one client; drops the oldest when full.
 
+    Args:
+        limit: frames that wait at most.
+        device: frames of other devices do not go here; empty: of all.
+
     Attributes:
         dropped: frames dropped so far.
     """
 
-    def __init__(self, limit: int = CLIENT_FRAMES) -> None:
+    def __init__(self, limit: int = CLIENT_FRAMES, device: str = "") -> None:
         self.dropped = 0
+        self.device = device
         self._untold = 0
         self._limit = limit
         self._frames: deque[str] = deque()
@@ -104,9 +116,10 @@ class Hub:
         """How many clients listen."""
         return len(self._clients)
 
-    def attach(self) -> LiveClient:
-        """Give a new client: hello, then what is not as it should be, then what comes."""
-        client = LiveClient()
+    def attach(self, device: str = "") -> LiveClient:
+        """Give a new client: hello, then what is not as it should be, then what comes; all of it
+        or only what concerns one device."""
+        client = LiveClient(device=device)
         client.offer(
             _frame(
                 {
@@ -118,7 +131,8 @@ class Hub:
                 }
             )
         )
-        for frame in (*self._links.values(), *self._stale.values(), self._store):
+        own = (*self._links.values(), *self._stale.values())
+        for frame in (*(own if device in ("", self._device) else ()), self._store):
             if frame:
                 client.offer(frame)
         self._clients[client] = None
@@ -136,18 +150,43 @@ class Hub:
         """Publish readings that were accepted."""
         if not self._clients:
             return
-        rows = [
-            (seq, r.signal, r.time_ns, r.value, r.received_ns, r.state)
-            for seq, r in enumerate(readings, seq_first)
-        ]
-        self._send(_frame({"type": "readings", "readings": rows}))
+        self._readings(self._device, self._boot, enumerate(readings, seq_first))
+
+    def _readings(self, device: str, boot: int, numbered: Iterable[tuple[int, Reading]]) -> None:
+        rows = [(seq, r.signal, r.time_ns, r.value, r.received_ns, r.state) for seq, r in numbered]
+        frame = {"type": "readings", "device": device, "boot": boot, "readings": rows}
+        self._send(_frame(frame), device)
 
     def stored(self, upto: int, time_ns: int) -> None:
         """Publish how far the store is."""
         if self._clients:
-            self._send(
-                _frame({"type": "stored", "boot": self._boot, "upto": upto, "time_ns": time_ns})
-            )
+            self._stored(self._device, self._boot, {"upto": upto}, time_ns)
+
+    def _stored(self, device: str, boot: int, numbers: dict[str, int], time_ns: int) -> None:
+        frame = {"type": "stored", "device": device, "boot": boot, **numbers, "time_ns": time_ns}
+        self._send(_frame(frame), device)
+
+    @property
+    def wants_devices(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._clients)
+
+    def device_readings(
+        self, device: str, boot: int, rows: Sequence[tuple[int, Reading]], stored_ns: int
+    ) -> None:
+        """Publish readings of a remote device, which are committed."""
+        self._readings(device, boot, rows)
+        self._stored(device, boot, {"first": rows[0][0], "upto": rows[-1][0]}, stored_ns)
+
+    def event(self, content: dict[str, object]) -> None:
+        """Publish anything else that has happened; `content` has "type"; the instant is added."""
+        if self._clients:
+            frame = _frame({**content, "time_ns": self._clock.now_ns()})
+            self._send(frame, str(content.get("device", "")))
+
+    def beat(self, client: LiveClient) -> None:
+        """Tell one client that the connection lives."""
+        client.offer(_frame({"type": "heartbeat", "time_ns": self._clock.now_ns()}))
 
     def link(self, status: LinkStatus) -> None:
         """Publish the state of a link."""
@@ -161,13 +200,13 @@ class Hub:
             }
         )
         self._links[status.name] = frame
-        self._send(frame)
+        self._send(frame, self._device)
 
     def stale(self, link: str, signals: tuple[int, ...], time_ns: int) -> None:
         """Publish which signals of a link are stale."""
         frame = _frame({"type": "stale", "link": link, "signals": signals, "time_ns": time_ns})
         self._stale[link] = frame if signals else ""
-        self._send(frame)
+        self._send(frame, self._device)
 
     def store_failing(self, reason: str) -> None:
         """Publish whether commits succeed."""
@@ -182,31 +221,45 @@ class Hub:
         self._store = frame if reason else ""
         self._send(frame)
 
-    def _send(self, frame: str) -> None:
+    def _send(self, frame: str, device: str = "") -> None:
         for client in self._clients:
-            client.offer(frame)
+            if not device or client.device in ("", device):
+                client.offer(frame)
 
 
-async def serve_client(hub: Hub, socket: WebSocket) -> None:
+async def serve_client(
+    hub: Hub, socket: WebSocket, device: str = "", heartbeat_s: float | None = None
+) -> None:
     """Serve one WebSocket until either side closes it; what the client says is ignored."""
-    await socket.accept()
+    # A browser that offers subprotocols gives up where none is taken.
+    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
     if hub.clients >= MAX_CLIENTS:
         await socket.close(CLOSE_TRY_AGAIN, f"more than {MAX_CLIENTS} clients")
         return
-    client = hub.attach()
-    sender = asyncio.create_task(_send_frames(client, socket))
+    client = hub.attach(device)
+    tasks = [asyncio.create_task(send_frames(client, socket))]
+    if heartbeat_s is not None:
+        tasks.append(asyncio.create_task(_beat(hub, client, heartbeat_s)))
     try:
         while (await socket.receive())["type"] != "websocket.disconnect":
             pass
     finally:
         hub.detach(client)
         hub.dropped += client.dropped
-        sender.cancel()
-        # Its end is awaited so that nothing is sent on a closed socket; how it ended is no news.
-        await asyncio.gather(sender, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        # Their end is awaited so that nothing is sent on a closed socket; how is no news.
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _send_frames(client: LiveClient, socket: WebSocket) -> None:
+async def _beat(hub: Hub, client: LiveClient, interval_s: float) -> None:
+    while True:
+        await asyncio.sleep(interval_s)
+        hub.beat(client)
+
+
+async def send_frames(client: LiveClient, socket: WebSocket) -> None:
+    """Send what waits for a client, for ever."""
     while True:
         await socket.send_text(await client.next())
 

@@ -11,7 +11,6 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import asyncpg
 import structlog
@@ -23,8 +22,10 @@ from server.config import GatewayConfig, HttpConfig, LinkConfig
 from server.config_section import Where
 from server.errors import ConfigError, ListenError, ReadingsNotStored
 from server.gateway import Gateway
+from server.links.base import Link, LinkReport
 from server.links.registry import link_class
-from server.links.supervisor import Supervisor
+from server.links.supervisor import LinkFactory, Supervisor
+from server.readings import ReadingSink
 from server.store.connection import COMMAND_TIMEOUT_S, CONNECT_TIMEOUT_S, SETTINGS
 from server.store.hotlog import HotLog
 
@@ -35,6 +36,8 @@ FLUSH_TIMEOUT_S = 10.0
 LAST_FRAMES_TIMEOUT_S = 1.0
 GRACEFUL_TIMEOUT_S = 3
 POOL_SIZE = 2
+WS_MESSAGE_BYTES = 65_536
+"""What a client may say at once; the default is 16 MiB."""
 
 
 async def serve(
@@ -62,20 +65,25 @@ async def serve(
     url = config.database.url
     if url is None:
         raise ConfigError("configuration", None, "[database] url", "none, and no embedded server")
-    listener = listen(config.http)
-    try:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listen(config.http))
+        listeners = [listener]
+        if config.compat.s4_port is not None:
+            s4_http = HttpConfig(config.http.host, config.compat.s4_port)
+            listeners.append(stack.enter_context(listen(s4_http, "[compat] s4_port")))
         boot = int.from_bytes(os.urandom(4), "big")
         hotlog = HotLog(url, device=config.device, boot=boot, clock=clock, vin=config.vehicle)
         await hotlog.open()
         async with _read_pool(url) as pool:
             gateway = Gateway(config, boot, clock, hotlog, pool)
             gateway.url = address(config.http.host, listener)
+            if len(listeners) > 1:
+                gateway.s4_url = address(config.http.host, listeners[1])
             try:
-                await _run(gateway, listener, stop, on_ready)
+                await _run(gateway, listeners, stop, on_ready)
             finally:
+                await gateway.close()
                 await hotlog.close()
-    finally:
-        listener.close()
     lost = gateway.pipeline.counts.pending
     if lost:
         raise ReadingsNotStored(
@@ -86,13 +94,13 @@ async def serve(
 
 async def _run(
     gateway: Gateway,
-    listener: socket.socket,
+    listeners: list[socket.socket],
     stop: asyncio.Event,
     on_ready: Callable[[Gateway], None] | None,
 ) -> None:
     flusher = gateway.pipeline.start()
     server = _Server(gateway)
-    web = asyncio.create_task(server.serve(sockets=[listener]), name="web")
+    web = asyncio.create_task(server.serve(sockets=listeners), name="web")
     links = _start_links(gateway)
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
@@ -122,7 +130,7 @@ def _start_links(gateway: Gateway) -> list[asyncio.Task[None]]:
         supervisor = Supervisor(
             link.name,
             link.kind,
-            _factory(link, gateway.clock),
+            _factory(link, gateway),
             sink=gateway.pipeline.offer,
             clock=gateway.clock,
             observer=gateway,
@@ -132,9 +140,15 @@ def _start_links(gateway: Gateway) -> list[asyncio.Task[None]]:
     return tasks
 
 
-def _factory(link: LinkConfig, clock: Clock) -> partial:  # type: ignore[type-arg]
+def _factory(link: LinkConfig, gateway: Gateway) -> LinkFactory:
     cls = link_class(link.kind, Where("configuration", ("links", link.name)))
-    return partial(cls, link.name, link.options, clock=clock)
+
+    def make(*, sink: ReadingSink, report: LinkReport) -> Link:
+        made = cls(link.name, link.options, sink=sink, clock=gateway.clock, report=report)
+        made.services = gateway.link_services
+        return made
+
+    return make
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
@@ -161,8 +175,8 @@ def _read_pool(url: str) -> asyncpg.Pool:
     )
 
 
-def listen(http: HttpConfig) -> socket.socket:
-    """Bind and listen on the configured address.
+def listen(http: HttpConfig, key: str = "[http] port") -> socket.socket:
+    """Bind and listen on an address; `key` is where the configuration has its port.
 
     Raises:
         ListenError: busy port, unknown host, or a port that needs more rights; in one line.
@@ -173,7 +187,7 @@ def listen(http: HttpConfig) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise ListenError(_cannot_listen(http, error)) from error
+        raise ListenError(_cannot_listen(http, key, error)) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(place)
@@ -181,15 +195,15 @@ def listen(http: HttpConfig) -> socket.socket:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        raise ListenError(_cannot_listen(http, error)) from error
+        raise ListenError(_cannot_listen(http, key, error)) from error
     return listener
 
 
-def _cannot_listen(http: HttpConfig, error: OSError) -> str:
+def _cannot_listen(http: HttpConfig, key: str, error: OSError) -> str:
     reason = (error.strerror or str(error)).lower()
     return (
         f"cannot listen on {http.host} port {http.port}: {reason}; "
-        "choose another [http] port (0 takes any free one) or host"
+        f"choose another {key} (0 takes any free one) or host"
     )
 
 
@@ -210,6 +224,7 @@ class _Server(uvicorn.Server):
                 http="httptools",
                 ws="websockets-sansio",
                 ws_per_message_deflate=False,
+                ws_max_size=WS_MESSAGE_BYTES,
                 lifespan="off",
                 loop="none",
                 log_config=None,

@@ -22,7 +22,7 @@ from server.config_section import Where
 from server.errors import LinkLost
 from server.readings import ReadingSink
 
-__all__ = ["Link", "LinkLost", "LinkReport"]
+__all__ = ["Link", "LinkLost", "LinkReport", "LinkServices", "UplinkRefused"]
 
 
 class LinkReport(Protocol):
@@ -36,6 +36,37 @@ class LinkReport(Protocol):
 
     def vehicle(self, vin: str) -> None:
         """Say which vehicle this is; stored with the session."""
+
+
+class UplinkRefused(Exception):  # noqa: N818 (named for what happened)
+    """The message of a remote device was not taken; the text says why.
+
+    Attributes:
+        again: whether the same message may be taken later: the store is away, or busy.
+    """
+
+    def __init__(self, reason: str, *, again: bool) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+class LinkServices(Protocol):
+    """What the gateway offers to links that bring more than readings of its own."""
+
+    async def uplink(self, message: bytes, *, device: str = "", key: str = "") -> bytes:
+        """Take a message `Uplink` (server/wire/telemetry.proto); give the `Downlink` for it.
+
+        Call it in the event loop. What the answer acknowledges is committed.
+
+        Args:
+            message: as it came.
+            device: whose message it is, where the configuration says so.
+            key: of the device, where the configuration has it. Without either, the message names
+                a device that is registered.
+
+        Raises:
+            UplinkRefused: nothing is acknowledged.
+        """
 
 
 class Link(ABC):
@@ -55,11 +86,14 @@ class Link(ABC):
         clock: wall and monotonic time.
         report: the supervisor.
         counters: counts of anything worth seeing (`crc_errors`, `timeouts`); only grow.
+        services: set by the gateway between construction and `run()`; None where a link runs
+            without one.
         stale_s: for each signal id that is due, the seconds without a reading after which it is
             stale. May be changed while running (signals that the vehicle lacks are taken out).
     """
 
     kind: ClassVar[str]
+    services: LinkServices | None = None
 
     def __init__(
         self, name: str, options: Any, *, sink: ReadingSink, clock: Clock, report: LinkReport

@@ -19,6 +19,7 @@ GROUP = "telerig.links"
 BUILT_IN: dict[str, str] = {
     "obd": "server.links.obd:ObdLink",
     "gps": "server.links.gps:GpsLink",
+    "esp32": "server.links.esp32:Esp32Link",
 }
 
 

@@ -7,6 +7,7 @@ sentence).
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 
@@ -19,7 +20,10 @@ READ_BYTES = 4096
 def no_port(port: str, error: BaseException) -> str:
     """Say that a port cannot be used; pyserial's own words name it and its error twice."""
     number = getattr(error, "errno", None)
-    found = os.strerror(number) if number else str(error)
+    if number == errno.EAGAIN:  # the lock of a port that is opened for one reader only
+        found = "another program holds it"
+    else:
+        found = os.strerror(number) if number else str(error)
     return (
         f"expected a serial port at {port}, found: {found} "
         "(plugged in? free? readable by this user?)"

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from server.readings import Reading, State
-from server.store.body import decode_body
+from server.store.body import decode_places
 from server.store.connection import connect
 
 PAGE_ROWS = 64
@@ -26,8 +26,8 @@ class StoredReading(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         device: whose reading.
-        boot: run of the gateway that accepted it.
-        seq: its number in that run, from 1 without gaps.
+        boot: run of the gateway, or of the remote device, that took it.
+        seq: its number in that run; of the gateway's own links from 1 without gaps.
         signal: id from the signal catalogue.
         time_ns: instant measured.
         value: in the signal's unit.
@@ -117,7 +117,8 @@ async def iterate_readings(
         )
         for row in rows:
             skip = place.seq if _is_inside(place, row) else 0
-            for seq, reading in enumerate(decode_body(row["body"]), row["seq_first"]):
+            for index, reading in decode_places(row["body"]):
+                seq = row["seq_first"] + index
                 if seq > skip and wanted.takes(reading):
                     yield _stored(device, row["boot"], seq, reading, row["written_ns"])
         if len(rows) < PAGE_ROWS:

@@ -1,7 +1,8 @@
 """Sessions: from the start of the gateway for a device to its stop.
 
 A session that a crash left open is closed by the next start, with the instant of its last
-committed batch.
+committed batch. The session of a remote device begins with its first committed readings of a boot
+and ends when the device is heard with another one (`server.store.devicelog`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ async def recover_sessions(connection: asyncpg.Connection, device: str) -> int:
                 SELECT max(written_ns) FROM hot WHERE session_id = sessions.id
             )),
             closed_how = 'recovered'
-        WHERE device = $1 AND closed_ns IS NULL
+        WHERE device = $1 AND closed_ns IS NULL AND NOT remote
         RETURNING id
         """,
         device,

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
+import asyncpg
 import pytest
 import structlog
 
+from server.clock import SystemClock
 from server.config_section import Section, Where
+from server.gateway import Gateway
 from server.links.base import Link, LinkLost
 from server.links.registry import BUILT_IN
 from server.readings import Reading
+from server.store.connection import connect
 from server.store.embedded import EmbeddedPostgres
+from server.store.migrate import migrate
+from tests.server.running import QUICK, gateway_config, running
 
 RPM = 12
 
@@ -83,3 +91,34 @@ def quiet_logs() -> Iterator[None]:
     )
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    """Connections to a database with all tables."""
+    connection = await connect(database_url)
+    await migrate(connection, SystemClock())
+    await connection.close()
+    async with asyncpg.create_pool(database_url, min_size=0, max_size=2) as pool:
+        yield pool
+
+
+GatewayRunner = Callable[..., AbstractAsyncContextManager[Gateway]]
+
+
+@pytest.fixture
+def run_gateway(database_url: str) -> GatewayRunner:
+    """Run a gateway around a block: `async with run_gateway(toml, {variables}) as gateway`."""
+
+    @contextlib.asynccontextmanager
+    async def run(
+        text: str = "",
+        env: Mapping[str, str] | None = None,
+        url: str = database_url,
+        http: str = "",
+    ) -> AsyncIterator[Gateway]:
+        whole = QUICK.replace("port = 0\n", f"port = 0\n{http}") + text
+        async with running(gateway_config(url, whole, env)) as gateway:
+            yield gateway
+
+    return run

@@ -41,9 +41,17 @@ async def test_hello_then_frames_in_order() -> None:
     assert (hello["boot"], hello["device"], hello["signals"]["12"]) == (77, "car-1", "RPM")
     assert rest[0] == {
         "type": "readings",
+        "device": "car-1",
+        "boot": 77,
         "readings": [[5, 12, 10, 1.5, 20, 0], [6, 13, 11, None, 21, 3]],
     }
-    assert rest[1] == {"type": "stored", "boot": 77, "upto": 6, "time_ns": 30}
+    assert rest[1] == {
+        "type": "stored",
+        "device": "car-1",
+        "boot": 77,
+        "upto": 6,
+        "time_ns": 30,
+    }
     assert {key: rest[2][key] for key in ("type", "name", "state", "reason")} == {
         "type": "link",
         "name": "obd",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -18,35 +17,18 @@ from websockets.exceptions import ConnectionClosed
 import server.serve as serve_module
 from server.config import GatewayConfig, HttpConfig, parse_config
 from server.errors import ConfigError, DatabaseUnreachable, ListenError, ReadingsNotStored
-from server.gateway import Gateway
 from server.serve import address, listen, serve
 from server.store.connection import connect
 from server.store.reader import StoredReading, fetch_readings
+from tests.server.running import QUICK, gateway_config, running
 
-FAST = "[http]\nport = 0\n[pipeline]\nflush_ms = 30\npublish_ms = 5\n"
-LINK = FAST + "[links.f]\nkind = 'fake'\n"
+LINK = QUICK + "[links.f]\nkind = 'fake'\n"
 VIN = "WF0DXXGAKDDK12345"
 
 
 def config(url: str, text: str = LINK) -> GatewayConfig:
-    """A configuration on a database."""
-    return parse_config(text, "telerig.toml", {}).with_database_url(url)
-
-
-@contextlib.asynccontextmanager
-async def running(config: GatewayConfig) -> AsyncIterator[Gateway]:
-    """Run a gateway around a block; errors of `serve` come out at the end."""
-    stop = asyncio.Event()
-    ready: asyncio.Future[Gateway] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(config, stop=stop, on_ready=ready.set_result))
-    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED, timeout=20)
-    if task.done():
-        await task
-    try:
-        yield ready.result()
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 20)
+    """A configuration on a database, with the fake link unless another text is given."""
+    return gateway_config(url, text)
 
 
 class Listener:
@@ -156,7 +138,7 @@ async def test_bad_requests(
 ) -> None:
     """A wrong request is answered with what was expected, what came, and where."""
     async with (
-        running(config(database_url, FAST)) as gateway,
+        running(config(database_url, QUICK)) as gateway,
         httpx2.AsyncClient(base_url=gateway.url) as client,
     ):
         answer = await client.get(path)
@@ -294,8 +276,8 @@ def test_addresses() -> None:
 async def test_without_a_database() -> None:
     """No database URL and an unreachable one are refused."""
     with pytest.raises(ConfigError, match=r"\[database\] url"):
-        await serve(parse_config(FAST, "f", {}), stop=asyncio.Event())
-    nowhere = config("postgresql://u:pw@127.0.0.1:1/d", FAST)
+        await serve(parse_config(QUICK, "f", {}), stop=asyncio.Event())
+    nowhere = config("postgresql://u:pw@127.0.0.1:1/d", QUICK)
     with pytest.raises(DatabaseUnreachable, match=r"postgresql://u@127\.0\.0\.1:1/d"):
         await serve(nowhere, stop=asyncio.Event())
 

@@ -140,7 +140,7 @@ async def test_a_busy_port_is_refused(receiver, sink, report) -> None:
     first = make(receiver.path, sink, report)
     task = asyncio.create_task(first.run())
     await until(lambda: first._port)
-    with pytest.raises(LinkLost, match="exclusively lock"):
+    with pytest.raises(LinkLost, match="another program holds it"):
         await make(receiver.path, sink, report).run()
     await stop(task)
 

@@ -369,7 +369,7 @@ def test_an_absent_port_is_named(tmp_path) -> None:
 def test_a_busy_port_is_refused(adapter, elm) -> None:
     """A second reader does not steal the first one's replies."""
     second = make(elm.path)
-    with pytest.raises(LinkLost, match="exclusively lock"):
+    with pytest.raises(LinkLost, match="another program holds it"):
         second.connect()
     assert adapter.ask(adapter.question(RPM)) == 1726.0
 

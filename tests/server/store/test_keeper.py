@@ -14,9 +14,12 @@ import pytest
 
 import server.store.keeper as keeper_module
 from server.store.embedded import find_installs
-from server.store.keeper import Keeper, KeeperError, can_reach, complaint, major
+from server.store.keeper import Keeper, KeeperError, can_reach, complaint, has_name, major
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+with_name = pytest.mark.skipif(
+    not has_name(os.geteuid()), reason="this user has no name, and needs a namespace"
+)
 
 
 @pytest.fixture
@@ -28,6 +31,7 @@ def short_dir() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@with_name
 def test_a_temporary_server() -> None:
     """A server starts, answers on its socket, and its folder is gone after the stop."""
     keeper = Keeper(find_installs(), None, durable=False, namespaces=False)
@@ -42,6 +46,7 @@ def test_a_temporary_server() -> None:
     keeper.stop()
 
 
+@with_name
 def test_a_lasting_server(short_dir: Path) -> None:
     """A lasting server keeps its data, and starts on it again."""
     for _ in range(2):

@@ -1,0 +1,80 @@
+"""Who may use the interfaces that had no authentication: this machine, or who has their key.
+
+The API secret always works. Without a key in the configuration the interface answers only to
+programs of this machine: the peer must be a loopback address, no proxy may stand in between, and
+the Host must name this machine, so that a page that has its name point here (DNS rebinding) is
+kept out. Pages of other origins are refused for all paths by `server.origins`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from server.answers import Refusal
+from server.devices.access import HEADER, Access, unauthorized
+
+_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+
+
+class SurfaceAccess:
+    """Checks who asks one interface.
+
+    Args:
+        access: knows the operator.
+        name: of the interface in [compat].
+        key: of the interface; None: this machine only.
+    """
+
+    def __init__(self, access: Access, name: str, key: str | None) -> None:
+        self._access = access
+        self._name = name
+        self._key = None if key is None else hashlib.sha256(key.encode()).digest()
+
+    def check(self, connection: HTTPConnection) -> None:
+        """Let pass who may.
+
+        Raises:
+            Refusal: 401 without the key, 403 from another machine where there is no key.
+        """
+        if self._access.is_operator(connection):
+            return
+        if self._key is not None:
+            given = hashlib.sha256(connection.headers.get(HEADER, "").encode()).digest()
+            if not hmac.compare_digest(given, self._key):
+                raise unauthorized(f"the key of [compat] {self._name}_key", connection)
+            return
+        found = why_not_local(connection)
+        if found:
+            expected = f"this machine (or set [compat] {self._name}_key, and send it in {HEADER})"
+            raise Refusal(403, "peer", expected, found)
+
+
+def why_not_local(connection: HTTPConnection) -> str:
+    """Give the reason why a request is not known to come from this machine; empty if it does."""
+    if connection.client is None or not _is_loopback(connection.client.host):
+        return "another machine"
+    for name in _PROXY_HEADERS:
+        if name in connection.headers:
+            return f"a proxy ({name})"
+    host = connection.headers.get("host", "")
+    try:
+        name_of_host = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        name_of_host = ""
+    if name_of_host != "localhost" and not _is_loopback(name_of_host):
+        return f"host {host[:80]!r}"
+    return ""
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)

@@ -1,0 +1,108 @@
+"""A small client of a gateway's API, for commands: standard library only."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from server.devices.access import HEADER
+from server.errors import ServerError
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+TIMEOUT_S = 15.0
+ANSWER_LIMIT_BYTES = 64_000_000
+
+
+class ApiError(ServerError):
+    """The gateway did not answer, or refused."""
+
+
+class UsageError(ServerError):
+    """The command cannot be asked that way."""
+
+    exit_code = 2
+
+
+class Client:
+    """Asks one gateway.
+
+    Args:
+        url: where the gateway listens.
+        secret: of the operator.
+    """
+
+    def __init__(self, url: str, secret: str) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"expected a URL http://… or https://…, found {url[:80]!r}")
+        if not secret:
+            raise UsageError(
+                "expected the gateway's API secret, found none; set TELERIG_API_SECRET to what "
+                "the gateway has in [api] secret"
+            )
+        if not (secret.isascii() and secret.isprintable()):
+            raise UsageError("expected an API secret of printable ASCII characters")
+        self._url = url.rstrip("/")
+        self._secret = secret
+        self._open = _opener(url).open
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Give the gateway's answer as decoded JSON.
+
+        Raises:
+            ApiError: no answer, or a refusal, with its reason.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        headers = {HEADER: self._secret, "Content-Type": "application/json"}
+        try:
+            request = urllib.request.Request(
+                self._url + path, data=data, method=method, headers=headers
+            )
+            with self._open(request, timeout=TIMEOUT_S) as answer:
+                return json.loads(answer.read(ANSWER_LIMIT_BYTES))
+        except urllib.error.HTTPError as error:
+            raise ApiError(f"{method} {path}: {_reason(error)}") from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", None) or error
+            raise ApiError(
+                f"expected a gateway at {self._url}, got: {reason}; start it with telerig serve, "
+                "or name it with --url"
+            ) from None
+        except ValueError as error:
+            raise ApiError(f"expected a gateway's JSON from {self._url}, got: {error}") from None
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The secret goes to the address that was named, and to no other."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow nothing; the answer is then an error with its code."""
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
+    try:
+        host = urllib.parse.urlsplit(url).hostname
+    except ValueError as error:
+        raise UsageError(f"expected a URL http://… or https://…, found {url[:80]!r}") from error
+    if host in ("127.0.0.1", "localhost", "::1"):
+        handlers.append(urllib.request.ProxyHandler({}))  # a proxy has another localhost
+    return urllib.request.build_opener(*handlers)
+
+
+def part(text: str) -> str:
+    """Give a text as one part of a path."""
+    return urllib.parse.quote(text, safe="")
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """Say why the gateway refused."""
+    try:
+        told = json.loads(error.read(65_536))["error"]
+        return f"{told['where']}: expected {told['expected']}, found {told['found']}"
+    except (OSError, http.client.HTTPException, ValueError, TypeError, LookupError):
+        return f"the answer {error.code} {error.reason}; is this a telerig gateway?"

@@ -1,0 +1,452 @@
+"""Which devices may send, and with which keys.
+
+The registry is held in memory, so that to authenticate costs microseconds and a flood of wrong
+keys no database. What this gateway changes counts from the next request on; what another gateway
+on the same database changes, within REFRESH_S.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+import asyncpg
+import msgspec
+import structlog
+
+from server.clock import Clock
+from server.devices.key import SECRET_BYTES, Key
+from server.errors import DeviceConflict, StoreError, UnknownDevice
+from server.store.connection import DATABASE_ERRORS, first_line
+
+log = structlog.get_logger("telerig.devices")
+
+REFRESH_S = 10.0
+REFRESH_RETRY_S = 1.0
+USED_WRITE_S = 30.0
+"""How long an instant of last use waits to be written; a crash loses it."""
+LIVE_KEYS_LIMIT = 2
+OVERLAP_S = 86_400.0
+"""How long a rotated key still works, where the caller does not say."""
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A device that was registered; `active` False: it may not send any more."""
+
+    id: str
+    name: str
+    vin: str | None
+    active: bool
+    registered_ns: int
+
+
+class KeyStatus(msgspec.Struct, frozen=True):
+    """A key without its secret; `live` as of the moment of asking."""
+
+    id: int
+    live: bool
+    made_ns: int
+    expires_ns: int | None
+    revoked_ns: int | None
+    last_used_ns: int | None
+
+
+class MintedKey(msgspec.Struct, frozen=True):
+    """A new key: `key` is shown this once and cannot be had again."""
+
+    id: int
+    key: str
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    """What authentication needs of a key."""
+
+    id: int
+    sha256: bytes
+    expires_ns: int | None
+
+    def is_live(self, now_ns: int) -> bool:
+        return self.expires_ns is None or now_ns < self.expires_ns
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    device: Device
+    keys: tuple[_Stored, ...]
+
+
+class Registry:
+    """Devices and their keys.
+
+    Args:
+        pool: connections; used when the registry is first asked.
+        clock: for expiry and instants.
+        fixed: keys from the configuration (hash of the whole key: device), for development.
+        random: gives that many random bytes.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        clock: Clock,
+        *,
+        fixed: Mapping[bytes, str] | None = None,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._fixed = dict(fixed or {})
+        self._random = random
+        self._entries: dict[str, _Entry] = {}
+        self._used: dict[int, int] = {}
+        self._used_timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._look_again_s: float | None = None
+        # Whoever reads or changes the tables holds it: a read that was overtaken by a revoke
+        # must not bring the key back.
+        self._lock = asyncio.Lock()
+
+    async def authenticate(self, key: str) -> Device | None:
+        """Give the device of a key; None where the key is unknown, revoked, expired, or its
+        device is not active.
+
+        Raises:
+            STORE_ERRORS: the registry could not be read yet.
+        """
+        await self._fresh()
+        parsed = Key.parse(key)
+        if parsed is None:
+            return self._of_fixed(key)
+        entry = self._entries.get(parsed.device)
+        if entry is None or not entry.device.active:
+            return None
+        sha256 = parsed.sha256
+        now_ns = self._clock.now_ns()
+        for stored in entry.keys:
+            if hmac.compare_digest(stored.sha256, sha256) and stored.is_live(now_ns):
+                self._note_use(stored.id, now_ns)
+                return entry.device
+        return self._of_fixed(key)
+
+    async def find(self, device: str) -> Device | None:
+        """Give a device by its id, active or not."""
+        await self._fresh()
+        entry = self._entries.get(device)
+        return entry.device if entry is not None else None
+
+    async def devices(self, *, inactive: bool = False) -> list[Device]:
+        """Give the active devices by id, and the others too where they are asked for."""
+        await self._fresh()
+        found = (entry.device for _, entry in sorted(self._entries.items()))
+        return [device for device in found if device.active or inactive]
+
+    async def keys(self, device: str) -> list[KeyStatus]:
+        """Give the keys of a device, the newest first.
+
+        Raises:
+            UnknownDevice: no such device.
+        """
+        async with self._changing() as connection:
+            await self._device(connection, device)
+            rows = await connection.fetch(
+                "SELECT id, made_ns, expires_ns, revoked_ns, last_used_ns FROM device_keys"
+                " WHERE device = $1 ORDER BY id DESC",
+                device,
+            )
+        now_ns = self._clock.now_ns()
+        return [self._status(row, now_ns) for row in rows]
+
+    async def register(
+        self, device: str, name: str = "", vin: str | None = None
+    ) -> tuple[Device, MintedKey]:
+        """Add a device and give its first key; one that was deactivated comes back.
+
+        Raises:
+            DeviceConflict: there is an active device of that id.
+        """
+        async with self._changing() as connection, connection.transaction():
+            row = await connection.fetchrow(
+                """
+                INSERT INTO devices (id, name, vin, registered_ns) VALUES ($1, $2, $3, $4)
+                ON CONFLICT (id) DO UPDATE SET
+                    name = excluded.name, vin = excluded.vin, active = true
+                    WHERE NOT devices.active
+                RETURNING id, name, vin, active, registered_ns
+                """,
+                device,
+                name or device,
+                vin,
+                self._clock.now_ns(),
+            )
+            if row is None:
+                raise DeviceConflict(
+                    "id",
+                    "an id that no active device has",
+                    f"{device!r} (rotate its key, or deactivate it first)",
+                )
+            minted = await self._mint(connection, device)
+        await self._reload(device)
+        log.info("device registered", device=device, key=minted.id)
+        return Device(*row), minted
+
+    async def adopt(self, device: str, name: str, vin: str | None) -> Device:
+        """Give the device of that id; one that is not known is added, without a key."""
+        await self._fresh()
+        entry = self._entries.get(device)
+        if entry is None:
+            async with self._changing() as connection:
+                await connection.execute(
+                    "INSERT INTO devices (id, name, vin, registered_ns) VALUES ($1, $2, $3, $4)"
+                    " ON CONFLICT DO NOTHING",
+                    device,
+                    name,
+                    vin,
+                    self._clock.now_ns(),
+                )
+            await self._reload(device)
+            entry = self._entries[device]
+        return entry.device
+
+    async def rotate(self, device: str, overlap_s: float | None = OVERLAP_S) -> MintedKey:
+        """Give a device a new key; the one before works for `overlap_s` more (None: on and on).
+
+        Raises:
+            UnknownDevice: no such device.
+            DeviceConflict: it has two live keys already, or is not active.
+        """
+        async with self._changing() as connection, connection.transaction():
+            # The row's lock makes two rotations at once follow each other, on any gateway.
+            found = await self._device(connection, device, lock=True)
+            if not found.active:
+                raise DeviceConflict("id", "an active device", f"{device!r} is deactivated")
+            now_ns = self._clock.now_ns()
+            live = await connection.fetch(
+                "SELECT id FROM device_keys WHERE device = $1 AND revoked_ns IS NULL"
+                " AND (expires_ns IS NULL OR expires_ns > $2)",
+                device,
+                now_ns,
+            )
+            if overlap_s == 0:
+                await self._end(connection, [row["id"] for row in live], now_ns)
+            elif len(live) >= LIVE_KEYS_LIMIT:
+                ids = ", ".join(str(row["id"]) for row in live)
+                raise DeviceConflict(
+                    "keys",
+                    f"fewer than {LIVE_KEYS_LIMIT} live keys",
+                    f"keys {ids} (revoke one first)",
+                )
+            elif overlap_s is not None:
+                await connection.execute(
+                    "UPDATE device_keys SET expires_ns = $2 WHERE id = ANY($1::bigint[])"
+                    " AND (expires_ns IS NULL OR expires_ns > $2)",
+                    [row["id"] for row in live],
+                    now_ns + round(overlap_s * 1e9),
+                )
+            minted = await self._mint(connection, device)
+        await self._reload(device)
+        log.info("device key rotated", device=device, key=minted.id, overlap_s=overlap_s)
+        return minted
+
+    async def revoke(self, device: str, key_id: int) -> None:
+        """End a key at once; one that has ended already stays so.
+
+        Raises:
+            UnknownDevice: no such device, or it never had that key.
+        """
+        # Refused from here on, also where the database's answer is lost.
+        entry = self._entries.get(device)
+        if entry is not None:
+            kept = tuple(key for key in entry.keys if key.id != key_id)
+            self._entries[device] = _Entry(entry.device, kept)
+        async with self._changing() as connection:
+            await self._device(connection, device)
+            found = await connection.fetchval(
+                "SELECT id FROM device_keys WHERE device = $1 AND id = $2", device, key_id
+            )
+            if found is None:
+                raise UnknownDevice("key", f"a key of device {device!r}", str(key_id))
+            await self._end(connection, [key_id], self._clock.now_ns())
+        await self._reload(device)
+        log.info("device key revoked", device=device, key=key_id)
+
+    async def deactivate(self, device: str) -> Device:
+        """End a device and all its keys at once; its readings stay.
+
+        Raises:
+            UnknownDevice: no such device.
+        """
+        entry = self._entries.get(device)
+        if entry is not None:
+            self._entries[device] = _Entry(msgspec.structs.replace(entry.device, active=False), ())
+        async with self._changing() as connection, connection.transaction():
+            await self._device(connection, device)
+            await connection.execute("UPDATE devices SET active = false WHERE id = $1", device)
+            await connection.execute(
+                "UPDATE device_keys SET revoked_ns = $2 WHERE device = $1 AND revoked_ns IS NULL",
+                device,
+                self._clock.now_ns(),
+            )
+            found = await self._device(connection, device)
+        await self._reload(device)
+        log.info("device deactivated", device=device)
+        return found
+
+    async def name_vehicle(self, device: str, vin: str) -> None:
+        """Note the vehicle that a device has reported; nothing where it is noted already."""
+        entry = self._entries.get(device)
+        if entry is None or entry.device.vin == vin:
+            return
+        async with self._changing() as connection:
+            await connection.execute("UPDATE devices SET vin = $2 WHERE id = $1", device, vin)
+        await self._reload(device)
+
+    async def close(self) -> None:
+        """Write what is not written yet."""
+        if self._used_timer is not None:
+            self._used_timer.cancel()
+            self._used_timer = None
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
+        await self._write_used()
+
+    # Reading the tables.
+
+    async def _fresh(self) -> None:
+        if self._look_again_s is not None and self._clock.monotonic_s() < self._look_again_s:
+            return
+        async with self._lock:
+            now_s = self._clock.monotonic_s()
+            if self._look_again_s is not None and now_s < self._look_again_s:
+                return
+            is_first = self._look_again_s is None
+            try:
+                async with self._pool.acquire() as connection:
+                    if is_first:
+                        await self._keep_fixed(connection)
+                    self._entries = await _load(connection, None)
+                self._look_again_s = now_s + REFRESH_S
+            except (StoreError, *DATABASE_ERRORS) as error:
+                if is_first:
+                    raise
+                # What is known stays in force; readings cannot be stored now anyway.
+                log.warning("registry not refreshed", reason=first_line(error))
+                self._look_again_s = now_s + REFRESH_RETRY_S
+
+    async def _reload(self, device: str) -> None:
+        async with self._changing() as connection:
+            self._entries.update(await _load(connection, device))
+
+    @contextlib.asynccontextmanager
+    async def _changing(self) -> AsyncIterator[asyncpg.Connection]:
+        async with self._lock, self._pool.acquire() as connection:
+            yield connection
+
+    @staticmethod
+    async def _device(connection: asyncpg.Connection, device: str, *, lock: bool = False) -> Device:
+        row = await connection.fetchrow(
+            "SELECT id, name, vin, active, registered_ns FROM devices WHERE id = $1"
+            + (" FOR UPDATE" if lock else ""),
+            device,
+        )
+        if row is None:
+            raise UnknownDevice("device", "the id of a registered device", repr(device[:80]))
+        return Device(*row)
+
+    async def _mint(self, connection: asyncpg.Connection, device: str) -> MintedKey:
+        key = Key.make(device, self._random(SECRET_BYTES))
+        key_id = await connection.fetchval(
+            "INSERT INTO device_keys (device, sha256, made_ns) VALUES ($1, $2, $3) RETURNING id",
+            device,
+            key.sha256,
+            self._clock.now_ns(),
+        )
+        return MintedKey(key_id, str(key))
+
+    @staticmethod
+    async def _end(connection: asyncpg.Connection, keys: Sequence[int], now_ns: int) -> None:
+        await connection.execute(
+            "UPDATE device_keys SET revoked_ns = $2"
+            " WHERE id = ANY($1::bigint[]) AND revoked_ns IS NULL",
+            keys,
+            now_ns,
+        )
+
+    def _status(self, row: asyncpg.Record, now_ns: int) -> KeyStatus:
+        expires_ns, revoked_ns = row["expires_ns"], row["revoked_ns"]
+        used_ns = [row["last_used_ns"], self._used.get(row["id"])]
+        return KeyStatus(
+            row["id"],
+            revoked_ns is None and (expires_ns is None or expires_ns > now_ns),
+            row["made_ns"],
+            expires_ns,
+            revoked_ns,
+            max((instant for instant in used_ns if instant is not None), default=None),
+        )
+
+    # Keys of the configuration.
+
+    async def _keep_fixed(self, connection: asyncpg.Connection) -> None:
+        """Have a row for each device that the configuration gives a key."""
+        now_ns = self._clock.now_ns()
+        for device in sorted(set(self._fixed.values())):
+            await connection.execute(
+                "INSERT INTO devices (id, name, registered_ns) VALUES ($1, $1, $2)"
+                " ON CONFLICT DO NOTHING",
+                device,
+                now_ns,
+            )
+
+    def _of_fixed(self, key: str) -> Device | None:
+        if not self._fixed:
+            return None
+        # A lookup by hash gives away nothing of the key by its time.
+        device = self._fixed.get(hashlib.sha256(key.encode()).digest())
+        entry = self._entries.get(device) if device is not None else None
+        return entry.device if entry is not None and entry.device.active else None
+
+    # Instants of last use.
+
+    def _note_use(self, key_id: int, now_ns: int) -> None:
+        self._used[key_id] = now_ns
+        if self._used_timer is None:
+            loop = asyncio.get_running_loop()
+            self._used_timer = loop.call_later(USED_WRITE_S, self._start_writing)
+
+    def _start_writing(self) -> None:
+        self._used_timer = None
+        self._writing = asyncio.create_task(self._write_used(), name="last use of keys")
+
+    async def _write_used(self) -> None:
+        used, self._used = self._used, {}
+        if not used:
+            return
+        try:
+            async with self._pool.acquire() as connection:
+                await connection.executemany(
+                    "UPDATE device_keys SET last_used_ns = $2 WHERE id = $1", list(used.items())
+                )
+        except DATABASE_ERRORS as error:
+            self._used = used | self._used
+            log.warning("last use of keys not written", reason=first_line(error))
+
+
+async def _load(connection: asyncpg.Connection, device: str | None) -> dict[str, _Entry]:
+    """Read all devices, or one."""
+    rows = await connection.fetch(
+        "SELECT id, name, vin, active, registered_ns FROM devices"
+        " WHERE $1::text IS NULL OR id = $1",
+        device,
+    )
+    keys: dict[str, list[_Stored]] = {}
+    for row in await connection.fetch(
+        "SELECT device, id, sha256, expires_ns FROM device_keys"
+        " WHERE revoked_ns IS NULL AND ($1::text IS NULL OR device = $1) ORDER BY id",
+        device,
+    ):
+        keys.setdefault(row["device"], []).append(
+            _Stored(row["id"], bytes(row["sha256"]), row["expires_ns"])
+        )
+    return {row["id"]: _Entry(Device(*row), tuple(keys.get(row["id"], ()))) for row in rows}

@@ -1,0 +1,1 @@
+"""The client that provisions ESP32 devices: `telerig provision`."""

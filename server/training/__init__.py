@@ -1,0 +1,1 @@
+"""Training and measuring of codec profiles: the gateway's side only, with numpy."""

@@ -1,0 +1,99 @@
+"""Rates: of a device's requests, and of guesses at the operator's secret (X08)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from server.devices.access import FAILURES_BURST
+from server.devices.rate import NAMES_LIMIT, Rate
+
+SECRET = "correct horse battery"
+
+
+class HandClock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def now_ns(self) -> int:
+        return round(self.now_s * 1e9)
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+
+def test_a_burst_then_the_rate() -> None:
+    """A full bucket is used up at once, and comes back at its rate, for each name by itself."""
+    clock = HandClock()
+    rate = Rate(2, 3, clock)
+    assert [rate.take("a") for _ in range(4)] == [0, 0, 0, 0.5]
+    assert rate.take("b") == 0
+    clock.now_s += 0.5
+    assert [rate.take("a"), rate.take("a")] == [0, 0.5]
+    clock.now_s += 1000
+    assert [rate.take("a") for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+def test_no_limit() -> None:
+    """Rate 0 never refuses."""
+    rate = Rate(0, 0, HandClock())
+    assert not any(rate.take("a") for _ in range(1000))
+
+
+def test_the_memory_is_bounded() -> None:
+    """However many names come, the longest idle are forgotten."""
+    rate = Rate(1, 1, HandClock())
+    for number in range(NAMES_LIMIT + 10):
+        rate.take(str(number))
+    assert len(rate._buckets) == NAMES_LIMIT
+    assert rate.take(str(NAMES_LIMIT)) > 0
+    assert rate.take("0") == 0
+
+
+async def test_a_device_that_asks_too_often(run_gateway: Callable[..., Any]) -> None:
+    """Beyond its rate a device is told to wait; another one is not troubled."""
+    text = f"[api]\nsecret = '{SECRET}'\ndevice_requests_per_s = 1\n"
+    async with (
+        run_gateway(text) as gateway,
+        httpx2.AsyncClient(base_url=gateway.url) as client,
+    ):
+        _, first = await gateway.registry.register("esp-1")
+        _, second = await gateway.registry.register("esp-2")
+
+        async def send(key: str, number: int) -> httpx2.Response:
+            body = {"boot": 1, "seq": number, "signal": "RPM", "time_ns": 10**18, "value": 1.0}
+            return await client.post("/api/v1/ingest", json=body, headers={"X-API-Key": key})
+
+        answers = [await send(first.key, number) for number in range(1, 40)]
+        statuses = [answer.status_code for answer in answers]
+        assert statuses[:10] == [200] * 10
+        assert set(statuses) == {200, 429}
+        refused = answers[statuses.index(429)]
+        assert refused.headers["retry-after"] == "1"
+        assert refused.json()["error"]["where"] == "rate"
+        assert (await send(second.key, 1)).status_code == 200
+
+
+async def test_guessing_the_secret(
+    run_gateway: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address that has tried too many secrets has to wait, and so has its right one."""
+    async with (
+        run_gateway(f"[api]\nsecret = '{SECRET}'\n") as gateway,
+        httpx2.AsyncClient(base_url=gateway.url) as client,
+    ):
+        statuses = set()
+        for number in range(int(FAILURES_BURST) + 30):
+            headers = {"X-API-Key": f"guess {number}"}
+            statuses.add((await client.get("/api/v1/devices", headers=headers)).status_code)
+        assert statuses == {401, 429}
+        right = await client.get("/api/v1/devices", headers={"X-API-Key": SECRET})
+        assert right.status_code in (200, 429)  # one comes back each second
+        gateway.access._failures._buckets.clear()
+        right = await client.get("/api/v1/devices", headers={"X-API-Key": SECRET})
+        assert right.status_code == 200
