@@ -9,22 +9,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from firmware_stubs.plan import DEFAULT_FLUSH_MS
 from rig.faults.spec import FaultSpec
 from rig.scenario.drive import build_drive, recorded_course
-from rig.scenario.model import Scenario
+from rig.scenario.model import GPS_SIGNALS, Esp32Spec, Scenario
 from rig.toml_text import toml_text
+from sim.esp32 import BoardSetup, GnssSetup, WifiSetup
+from sim.esp32.board import CONSOLE_BAUD
 from sim.route import COURSES, Route
 from sim.vehicle import VEHICLES, Ambient, Drive, Idle, KeyOff
-from sim.world import GpsSetup, ObdSetup, WorldSetup
+from sim.world import ESP32, Esp32Setup, GpsSetup, ObdSetup, WorldSetup, board_name
 
 DEFAULT_COURSE = "highway"
 # Before the drive the gateway starts and its links connect (python-OBD sleeps 1-3 s while it does);
 # after it the last readings travel. Neither belongs to a phase.
 LEAD_IN_S = 12.0
 LEAD_OUT_S = 3.0
+BOARD_LEAD_OUT_S = 30.0  # a request that gets lost is repeated after 10 s, perhaps twice
 LEAD_IN = "lead-in"
 LEAD_OUT = "lead-out"
 DEVICE = "car-1"
+API_SECRET = "the rig's own, for one run"
 
 
 def world_setup(scenario: Scenario) -> WorldSetup:
@@ -35,7 +40,7 @@ def world_setup(scenario: Scenario) -> WorldSetup:
     around = [
         waiting(LEAD_IN, LEAD_IN_S),
         *drive.phases,
-        (KeyOff if scenario.phases[-1].kind == "off" else Idle)(LEAD_OUT, LEAD_OUT_S),
+        (KeyOff if scenario.phases[-1].kind == "off" else Idle)(LEAD_OUT, lead_out_s(scenario)),
     ]
     gps, obd = world.gps, world.obd
     return WorldSetup(
@@ -50,6 +55,21 @@ def world_setup(scenario: Scenario) -> WorldSetup:
         gps=GpsSetup(gps.profile, gps.baud, gps.rate_hz, gps.sentences, gps.cold_start_s, gps.paced)
         if "gps" in scenario.needs
         else None,
+        esp32=_esp32_setup(world.esp32, beside_adapter="obd" in scenario.needs)
+        if ESP32 in scenario.needs
+        else None,
+    )
+
+
+def _esp32_setup(spec: Esp32Spec, *, beside_adapter: bool) -> Esp32Setup:
+    gps = spec.gps
+    return Esp32Setup(
+        count=spec.count,
+        own_segment=beside_adapter if spec.segment is None else spec.segment == "own",
+        board=BoardSetup(
+            gnss=GnssSetup(gps.profile, gps.baud, gps.rate_hz, gps.sentences, gps.cold_start_s),
+            wifi=WifiSetup(latency_s=spec.wifi.latency_s, loss=spec.wifi.loss_pct / 100.0),
+        ),
     )
 
 
@@ -59,9 +79,17 @@ def _course(scenario: Scenario) -> Route:
     return recorded_course(scenario) or COURSES[DEFAULT_COURSE]
 
 
+def lead_out_s(scenario: Scenario) -> float:
+    """How long the last readings may travel: boards keep theirs until a packet is full or old."""
+    if ESP32 not in scenario.needs:
+        return LEAD_OUT_S
+    flush_s = scenario.world.esp32.flush_s
+    return (DEFAULT_FLUSH_MS / 1000.0 if flush_s is None else flush_s) + BOARD_LEAD_OUT_S
+
+
 def total_duration_s(scenario: Scenario) -> float:
     """Lead-in, drive and lead-out."""
-    return LEAD_IN_S + scenario.duration_s + LEAD_OUT_S
+    return LEAD_IN_S + scenario.duration_s + lead_out_s(scenario)
 
 
 def shifted_faults(scenario: Scenario) -> list[FaultSpec]:
@@ -120,7 +148,25 @@ def gateway_config(
             "port": ports["gps"],
             "baud": scenario.world.gps.baud,
         }
+    for name in board_names(scenario):
+        if name in ports:
+            config["links"][name] = {"kind": ESP32, "port": ports[name], "baud": CONSOLE_BAUD}
+    if ESP32 in scenario.needs:
+        config["api"] = {"secret": API_SECRET}
     return _merged(config, spec.config)
+
+
+def gateway_ports(scenario: Scenario) -> list[str]:
+    """The lines of the world at which the gateway has a port."""
+    lines = [link for link in scenario.needs if link != ESP32]
+    return lines + (board_names(scenario) if scenario.world.esp32.transport == "serial" else [])
+
+
+def board_names(scenario: Scenario) -> list[str]:
+    """The names of the boards; they are also their lines' and the devices' at the gateway."""
+    if ESP32 not in scenario.needs:
+        return []
+    return [board_name(number) for number in range(1, scenario.world.esp32.count + 1)]
 
 
 def plan_of(scenario: Scenario) -> dict[str, dict[str, float | None]]:
@@ -130,7 +176,10 @@ def plan_of(scenario: Scenario) -> dict[str, dict[str, float | None]]:
         plan["obd"] = dict(scenario.gateway.plan)
     if "gps" in scenario.needs:
         rate_hz = scenario.world.gps.rate_hz
-        plan["gps"] = dict.fromkeys(("LAT", "LON", "ALT", "GPS_SPEED"), rate_hz)
+        plan["gps"] = dict.fromkeys(GPS_SIGNALS, rate_hz)
+    if ESP32 in scenario.needs:
+        spec = scenario.world.esp32
+        plan[ESP32] = {**spec.plan, **dict.fromkeys(GPS_SIGNALS, spec.gps.rate_hz)}
     return plan
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -18,6 +19,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("telerig")
+
+# A background job of a shell, or one under nohup, ignores these, and so would every child of these
+# tests: some are about what a signal does. A handler of ours is not inherited by a program.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 CHILD_COVERAGE = "COVERAGE_PROCESS_CONFIG"  # by which coverage reaches the processes of a test
 

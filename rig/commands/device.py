@@ -15,7 +15,7 @@ GREATEST_PORT = 65535
 LIST_PROFILES = "?"
 
 
-LOWEST_BAUD = {"obd": 1200, "gps": 300}  # as in scenarios
+LOWEST_BAUD = {"obd": 1200, "gps": 300, "esp32": 300}  # as in scenarios
 
 
 class DeviceUsageError(RigError):
@@ -37,6 +37,12 @@ class DeviceCommand:
       telerig device obd --tcp 35000                  as a Wi-Fi adapter: socket://127.0.0.1:35000
       telerig device gps --profile ublox_m9 --rate 10 --baud 115200
       telerig device gps --scenario scenarios/tunnel.scenario.yaml --json
+      telerig device esp32 --http 8080                an edge logger: its console on a PTY, and its
+                                                      access point at http://127.0.0.1:8080
+      telerig device esp32 --memory board.json        the same, and it remembers
+
+    A board begins in factory state: provision it over its access point or its console (user
+    wifiprov, password abcd1234), for example with telerig provision.
 
     With --json the first line is {"device": "obd", "ports": {"serial": "/dev/pts/3", "tcp": null,
     "link": null}}; each further line is one event with its time_s since the start.
@@ -44,10 +50,10 @@ class DeviceCommand:
     exit code: 0 ended by Ctrl-C or SIGTERM, 1 its ports cannot be opened, 2 an option is wrong
     """
 
-    help = "run one modelled device alone (obd, gps)"
+    help = "run one modelled device alone (obd, gps, esp32)"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("kind", choices=("obd", "gps"))
+        parser.add_argument("kind", choices=("obd", "gps", "esp32"))
         parser.add_argument(
             "--link",
             type=Path,
@@ -80,6 +86,20 @@ class DeviceCommand:
             help="no UART pace, no waits of adapter and ECU: as fast as this machine can",
         )
         parser.add_argument(
+            "--http",
+            type=whole(0, GREATEST_PORT),
+            metavar="PORT",
+            help="esp32: the port of its access point (any free one)",
+        )
+        parser.add_argument(
+            "--memory",
+            type=Path,
+            metavar="FILE",
+            help="esp32: keeps its settings and its flash (factory state at each start)",
+        )
+        parser.add_argument("--user", metavar="NAME", help="esp32: for provisioning (wifiprov)")
+        parser.add_argument("--password", metavar="TEXT", help="esp32: for provisioning (abcd1234)")
+        parser.add_argument(
             "--scenario",
             type=Path,
             metavar="FILE",
@@ -103,6 +123,7 @@ class DeviceCommand:
             return 0
         _check(arguments, profiles)
         from rig.device.device import Device, DeviceOptions
+        from rig.device.world import FACTORY_PASSWORD, FACTORY_USER
         from rig.scenario import load_scenario
 
         scenario = None
@@ -116,6 +137,10 @@ class DeviceCommand:
             unpaced=arguments.unpaced,
             link=arguments.link,
             tcp=arguments.tcp,
+            http=arguments.http or 0,
+            memory=arguments.memory,
+            user=arguments.user or FACTORY_USER,
+            password=arguments.password or FACTORY_PASSWORD,
             scenario=scenario,
             seed=arguments.seed,
             as_json=arguments.json,
@@ -132,7 +157,7 @@ class DeviceCommand:
 
 
 def _check(arguments: argparse.Namespace, profiles: Mapping[str, Any]) -> None:
-    if arguments.profile is not None and arguments.profile not in profiles:
+    if profiles and arguments.profile is not None and arguments.profile not in profiles:
         raise DeviceUsageError(
             f"--profile: expected one of {', '.join(profiles)}; found {arguments.profile!r}"
         )
@@ -140,7 +165,19 @@ def _check(arguments: argparse.Namespace, profiles: Mapping[str, Any]) -> None:
     if arguments.baud is not None and arguments.baud < lowest:
         raise DeviceUsageError(f"--baud: expected at least {lowest}, found {arguments.baud}")
     if arguments.rate is not None and arguments.kind != "gps":
-        raise DeviceUsageError("--rate: expected a gps, found an obd: its client sets the rate")
+        raise DeviceUsageError(
+            f"--rate: expected a gps, found {arguments.kind}: its client sets the rate"
+        )
+    if arguments.kind == "esp32":
+        wrong = [n for n in ("profile", "unpaced", "baud") if getattr(arguments, n)]
+    else:
+        names = ("http", "memory", "user", "password")
+        wrong = [n for n in names if getattr(arguments, n) is not None]
+    if wrong:
+        raise DeviceUsageError(
+            f"--{wrong[0]}: expected {'obd or gps' if arguments.kind == 'esp32' else 'esp32'}, "
+            f"found {arguments.kind}"
+        )
     if arguments.variant and arguments.scenario is None:
         raise DeviceUsageError("--variant: expected --scenario FILE with it, found none")
 
@@ -150,6 +187,8 @@ def _profiles(kind: str) -> Mapping[str, Any]:
         from sim.elm327 import PROFILES as ADAPTERS
 
         return ADAPTERS
+    if kind == "esp32":
+        return {}
     from sim.gnss import PROFILES as RECEIVERS
 
     return RECEIVERS

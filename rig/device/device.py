@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rig.device.board import BoardDoor
 from rig.device.link import DeviceLink, LinkError
 from rig.device.port import DevicePort
 from rig.device.speaker import Speaker
@@ -32,6 +33,9 @@ class Device:
         self.world = device_world(self.clock.env, options)
         self.line = self.world.lines[options.kind]
         self.world.listeners.append(self._note)
+        self.board_door: BoardDoor | None = None
+        if options.kind == "esp32":
+            self.board_door = BoardDoor(self.clock, self.world, options, self.speaker)
 
     def run(self) -> None:
         """Open the ports, say where they are, and serve; at the end ports and link are gone.
@@ -39,6 +43,7 @@ class Device:
         Raises:
             LinkError: the link cannot be made.
             PortBusyError: the TCP port cannot be listened on.
+            MemoryFileError: the board's memory cannot be read or written.
         """
         options = self.options
         link = None if options.link is None else DeviceLink(options.link)
@@ -50,8 +55,12 @@ class Device:
                 link.claim()
             if door is not None:
                 door.open()
+            if self.board_door is not None:
+                self.board_door.open()
             self._serve(door)
         finally:
+            if self.board_door is not None:
+                self.board_door.close()
             if door is not None:
                 door.close()
             if link is not None:
@@ -71,8 +80,12 @@ class Device:
             "tcp": door.port if door else None,
             "link": str(self.options.link) if self.options.link else None,
         }
+        if self.board_door is not None:
+            ports["http"] = self.board_door.port
         try:
             self.speaker.ready(self.options.kind, ports, self._welcome(ports))
+            if self.board_door is not None:
+                self.board_door.switch_on()
             self.clock.run()
         finally:
             port.close()
@@ -109,7 +122,8 @@ class Device:
     def _note(
         self, _time_s: float, kind: str, name: str, phase: str, detail: Mapping[str, Any]
     ) -> None:
-        self.speaker.event(kind, **{**detail, "name": name, "phase": phase})
+        short = {key: value for key, value in detail.items() if key != "traceback"}
+        self.speaker.event(kind, **{**short, "name": name, "phase": phase})
 
     def _welcome(self, ports: Mapping[str, Any]) -> str:
         options, path, baud = self.options, ports["serial"], self.line.baud
@@ -118,6 +132,8 @@ class Device:
         if ports["tcp"] is not None:
             lines.append(f"also at socket://127.0.0.1:{ports['tcp']}")
         lines.append(f"{baud} baud" + (", unpaced" if options.unpaced else ""))
+        if self.board_door is not None:
+            lines += self.board_door.welcome()
         if options.kind == "obd":
             query = "print(c.query(obd.commands.RPM))"
             lines.append(f"""try: python -c "import obd; c = obd.OBD('{at}', {baud}); {query}\"""")

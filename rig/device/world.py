@@ -15,9 +15,9 @@ from rig.scenario.model import Scenario
 from sim.gnss import PROFILES as RECEIVERS
 from sim.route import COURSES
 from sim.vehicle import Cruise, Drive, Idle, Phase
-from sim.world import GpsSetup, ObdSetup, World, WorldSetup
+from sim.world import Esp32Setup, GpsSetup, ObdSetup, World, WorldSetup
 
-DEVICES = ("obd", "gps")
+DEVICES = ("obd", "gps", "esp32")
 ADAPTER_BAUD = 38400
 # Without a scenario: a car that warms up, drives and stops, for a day.
 ROUND_PHASES: tuple[Phase, ...] = (
@@ -28,6 +28,8 @@ ROUND_PHASES: tuple[Phase, ...] = (
 )
 ROUNDS_A_DAY = 360
 KEEP_UP_S = 1.0
+FACTORY_USER = "wifiprov"
+FACTORY_PASSWORD = "abcd1234"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,16 @@ class DeviceOptions:
     """What the command line says.
 
     Attributes:
-        kind: "obd" or "gps".
+        kind: "obd", "gps" or "esp32".
         profile: name of an adapter or chip profile; None for the default.
         baud: of the serial line; None for the device's usual one.
         rate_hz: fixes per second of a GNSS receiver; None for 1, or the scenario's.
         unpaced: no UART pace and no ECU response time: as fast as the machine can.
         link: symbolic link to the PTY.
         tcp: also serve the line on this TCP port of the loopback interface (0: any free one).
+        http: TCP port of the loopback interface for a board's access point (0: any free one).
+        memory: file that keeps a board's settings and flash; None: factory state at each start.
+        user, password: with which a board in factory state is provisioned.
         scenario: drives the car and strikes its faults; None for a round trip that repeats.
         as_json: speak JSON lines.
     """
@@ -53,6 +58,10 @@ class DeviceOptions:
     unpaced: bool = False
     link: Path | None = None
     tcp: int | None = None
+    http: int = 0
+    memory: Path | None = None
+    user: str = FACTORY_USER
+    password: str = FACTORY_PASSWORD
     scenario: Scenario | None = None
     seed: int = 0
     as_json: bool = False
@@ -85,6 +94,10 @@ def _setup(options: DeviceOptions) -> WorldSetup:
         if options.scenario is None
         else world_setup(options.scenario)
     )
+    if options.kind == "esp32":
+        board = setup.esp32 or Esp32Setup()
+        return replace(setup, obd=None, gps=None, esp32=replace(board, count=1, unique=True))
+    setup = replace(setup, esp32=None)
     if options.kind == "obd":
         return replace(setup, obd=_obd(setup.obd, options), gps=None)
     return replace(setup, obd=None, gps=_gps(setup.gps, options))

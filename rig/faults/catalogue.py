@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rig.faults import bytestream, device, noise
+from rig.faults import board, bytestream, device, noise
 from rig.faults.strike import End, Strike
-from rig.quantity import BYTE_RATE, DURATION, PERCENTAGE, Dimension
+from rig.quantity import BYTE_RATE, DURATION, LEVEL, PERCENTAGE, Dimension
 
 Begin = Callable[[Strike], End | None]
 """Begins a strike; returns what undoes it, or None where it ends by itself."""
 
-SERIAL_LINKS = ("obd", "gps")
+SERIAL_LINKS = ("obd", "gps", "esp32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,19 @@ _JITTER = Parameter(
 # 300 kB/s is more than any baud rate here can carry.
 _RATE = Parameter("rate", "rate_bytes_per_s", "mean rate", BYTE_RATE, maximum=300e3)
 
+_PER_EXCHANGE = Parameter(
+    "probability", "probability_pct", "of each request, and of each answer", PERCENTAGE,
+    maximum=100.0,
+)  # fmt: skip
+_FADE = Parameter("by", "by_db", "how much weaker", LEVEL, maximum=100.0)
+_REASON = Parameter(
+    "reason",
+    "reason",
+    "what the board says afterwards; power-on cuts its power for an instant",
+    choices=("watchdog", "brown-out", "power-on"),
+    default="watchdog",
+)
+
 
 def _kinds(*kinds: FaultKind) -> Mapping[str, FaultKind]:
     return {kind.word: kind for kind in kinds}
@@ -108,4 +121,10 @@ FAULT_KINDS: Mapping[str, FaultKind] = _kinds(
     FaultKind("reset", device.reset, links=("obd",), lasts=False),
     FaultKind("tunnel", device.tunnel, primary="for", links=("gps",)),
     FaultKind("canyon", device.canyon, primary="for", links=("gps",)),
+    FaultKind("wifi_outage", board.wifi_outage, primary="for", links=("esp32",)),
+    FaultKind("wifi_loss", board.wifi_loss, (_PER_EXCHANGE,), "probability", links=("esp32",)),
+    FaultKind("wifi_fade", board.wifi_fade, (_FADE,), "by", links=("esp32",)),
+    FaultKind(
+        "board_reset", board.board_reset, (_REASON,), "reason", links=("esp32",), lasts=False
+    ),
 )

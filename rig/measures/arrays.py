@@ -16,6 +16,9 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+LOCAL = 0
+"""Number of the device that the gateway's own links make up."""
+
 PERCENTILE_OF = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
 
 
@@ -43,7 +46,10 @@ def percentile(values: Floats, name: str) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Readings as columns. `shown_ns` is when they were committed or published; see each maker."""
+    """Readings as columns. `shown_ns` is when they were committed or published; see each maker.
+
+    `device` counts the devices of the manifest from 1; 0 is what came over the gateway's own links.
+    """
 
     seq: Ints
     signal: Ints
@@ -52,6 +58,8 @@ class Readings:
     received_ns: Ints
     state: Ints
     shown_ns: Ints
+    device: Ints
+    boot: Ints
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -66,12 +74,16 @@ class Readings:
             self.received_ns[chosen],
             self.state[chosen],
             self.shown_ns[chosen],
+            self.device[chosen],
+            self.boot[chosen],
         )
 
 
 def published_readings(record: RecordReader) -> Readings:
     """Return the published readings; shown when they arrived at the WebSocket client."""
-    arrived, seq, signal, time_ns, value, received, state = _columns(record.published, 7)
+    arrived, seq, signal, time_ns, value, received, state, device, boot = _columns(
+        record.published, 9
+    )
     return Readings(
         ints(seq),
         ints(signal),
@@ -80,6 +92,8 @@ def published_readings(record: RecordReader) -> Readings:
         ints(received),
         ints(state),
         ints(arrived),
+        _numbered(record, device),
+        ints(boot),
     )
 
 
@@ -89,8 +103,9 @@ def stored_readings(record: RecordReader) -> Readings:
     That is the first acknowledgement that covers the reading, or where none was seen, the instant
     which the gateway wrote beside it.
     """
-    _, seq, signal, time_ns, value, received, state, written = _columns(record.stored, 8)
+    device, seq, signal, time_ns, value, received, state, written, boot = _columns(record.stored, 9)
     numbers, received_ns = ints(seq), ints(received)
+    devices = _numbered(record, device)
     return Readings(
         numbers,
         ints(signal),
@@ -98,8 +113,39 @@ def stored_readings(record: RecordReader) -> Readings:
         floats(value),
         received_ns,
         ints(state),
-        _committed_ns(record, numbers, received_ns, ints(written)),
+        np.where(
+            devices == LOCAL,
+            _committed_ns(record, numbers, received_ns, ints(written)),
+            _devices_committed_ns(record, devices, ints(boot), numbers, ints(written)),
+        ),
+        devices,
+        ints(boot),
     )
+
+
+def _devices_committed_ns(
+    record: RecordReader, devices: Ints, boots: Ints, seq: Ints, written: Ints
+) -> Ints:
+    """Return when each reading of a device of its own was acknowledged, or else written."""
+    committed = written.copy()
+    parts: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
+    names = {name: number for number, name in enumerate(record.manifest.devices, LOCAL + 1)}
+    for ack in record.stored_at:
+        if ack.device in names:
+            part = parts.setdefault((names[ack.device], ack.boot), [])
+            part.append((ack.first_seq, ack.upto_seq, ack.time_ns))
+    for (device, boot), rows in parts.items():
+        first, upto, times = ints([n for row in sorted(rows) for n in row]).reshape(-1, 3).T
+        own = np.flatnonzero((devices == device) & (boots == boot))
+        index = np.clip(np.searchsorted(first, seq[own], side="right") - 1, 0, None)
+        covered = (seq[own] >= first[index]) & (seq[own] <= upto[index])
+        committed[own[covered]] = times[index[covered]]
+    return committed
+
+
+def _numbered(record: RecordReader, names: Sequence[str]) -> Ints:
+    numbers = {name: number for number, name in enumerate(record.manifest.devices, LOCAL + 1)}
+    return ints([numbers.get(name, LOCAL) for name in names])
 
 
 def _committed_ns(record: RecordReader, seq: Ints, received: Ints, written: Ints) -> Ints:
@@ -107,6 +153,8 @@ def _committed_ns(record: RecordReader, seq: Ints, received: Ints, written: Ints
     committed = np.full(len(seq), never, dtype=np.int64)
     acks: dict[int, list[tuple[int, int]]] = {}
     for ack in record.stored_at:
+        if ack.device:
+            continue
         acks.setdefault(ack.boot, []).append((ack.upto_seq, ack.time_ns))
     for rows in acks.values():
         ordered = ints([number for row in sorted(rows) for number in row]).reshape(-1, 2)

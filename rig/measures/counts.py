@@ -17,7 +17,8 @@ from itertools import pairwise
 import numpy as np
 
 from rig.measures.arrays import Ints, Readings
-from rig.record.streams import StoredAt
+from rig.measures.windows import Window
+from rig.record.streams import Event, StoredAt
 
 _BAD_LEVELS = ("error", "critical", "exception", "fatal")
 _BAD_TEXT = re.compile(
@@ -74,7 +75,8 @@ def count_doubled(stored: Readings) -> int:
     """Return the rows that stand in the store more than once."""
     if not len(stored):
         return 0
-    rows = np.stack((stored.seq, stored.signal, stored.time_ns, stored.received_ns), axis=1)
+    columns = (stored.device, stored.boot, stored.seq, stored.signal, stored.time_ns)
+    rows = np.stack((*columns, stored.received_ns), axis=1)
     return len(rows) - len(np.unique(rows, axis=0))
 
 
@@ -94,7 +96,8 @@ def count_unpublished(stored: Readings, published: Readings) -> int | None:
 def _whole_rows(readings: Readings) -> Iterator[tuple[int, ...]]:
     """Yield each reading whole; a value as its bits, for no NaN equals another."""
     bits = readings.value.view(np.int64)
-    columns = (readings.seq, readings.signal, readings.time_ns, bits)
+    whose = (readings.device, readings.boot)
+    columns = (*whose, readings.seq, readings.signal, readings.time_ns, bits)
     return zip(
         *(column.tolist() for column in (*columns, readings.received_ns, readings.state)),
         strict=True,
@@ -110,3 +113,16 @@ def is_error_line(line: str) -> bool:
             return _BAD_TEXT.search(line) is not None
         return str(entry.get("level", "")).lower() in _BAD_LEVELS
     return _BAD_TEXT.search(line) is not None
+
+
+def count_board_events(events: Iterable[Event], what: str, window: Window) -> int:
+    """Return the "resets" or "crashes" of boards in `window`; a board's first start is no reset."""
+    found = []
+    started = set()
+    for event in events:
+        if event.kind == "esp32" and event.detail["name"] in ("start", "crash"):
+            crash, board = event.detail["name"] == "crash", event.detail["phase"]
+            if crash == (what == "crashes") and (crash or board in started):
+                found.append(event.time_ns)
+            started.add(board)
+    return int(np.count_nonzero(window.holds(np.array(found, dtype=np.int64))))

@@ -47,6 +47,7 @@ class Link:
         published: per signal name, what a WebSocket client got.
         samples: per signal name, what the world took.
         plan: per signal name, the rate called for in Hz, or None for "as fast as the link allows".
+        devices: how many devices of their own the link is made of; 0: it is the gateway's.
         real: True where the device was real: the world took no samples, and the instant measured
             is the one that the gateway gives.
     """
@@ -57,6 +58,7 @@ class Link:
     samples: Mapping[str, Samples]
     plan: Mapping[str, float | None]
     real: bool = False
+    devices: int = 0
 
     # -- latency ---------------------------------------------------------------------------------
     @cached_property
@@ -103,7 +105,7 @@ class Link:
         counts: list[tuple[float, float]] = []
         for signal, rate_hz in self.plan.items():
             if rate_hz is not None:
-                due = rate_hz * window.duration_s
+                due = rate_hz * window.duration_s * max(1, self.devices)
             else:
                 samples = self.samples.get(signal)
                 due = 0 if samples is None else _count(samples.time_ns[samples.valid], window)
@@ -146,7 +148,8 @@ class Link:
             return 0
         if self.real:
             return _count(matched.measured_ns, window)
-        return _count(np.unique(matched.measured_ns[matched.has_sample]), window)
+        sampled = np.unique(matched.sample[matched.has_sample])
+        return _count(matched.samples.time_ns[sampled], window)
 
     # -- time -------------------------------------------------------------------------------------
     def time_errors_ms(self, window: Window) -> Floats:
@@ -187,7 +190,13 @@ class Link:
         return _count(matched.measured_ns[~matched.has_sample], window)
 
     def doubled(self) -> int:
-        """Count the readings beyond the first that stem from one sample."""
+        """Count the readings beyond the first that stem from one sample.
+
+        A device's own clock may be off by more than two samples are apart until it knows better, so
+        of its readings those count that stand at one instant.
+        """
+        if self.devices:
+            return sum(_at_one_instant(matched) for matched in self.stored.values())
         extra = 0
         for matched in self.stored.values():
             sampled = matched.sample[matched.has_sample]
@@ -245,6 +254,12 @@ def _errors(matched: Matched, window: Window, against: str) -> Floats:
     if wraps is not None:
         errors = (errors + wraps / 2) % wraps - wraps / 2
     return errors / matched.info.resolution
+
+
+def _at_one_instant(matched: Matched) -> int:
+    readings = matched.readings
+    instants = np.stack((readings.device, readings.time_ns), axis=1)
+    return len(instants) - len(np.unique(instants, axis=0)) if len(instants) else 0
 
 
 def _count(times_ns: Ints, window: Window) -> int:

@@ -4,12 +4,17 @@
   answered before the next one goes out, so this is the sample that the reply carried. Two readings
   that match one sample are one reading too many.
 * GPS: the sample of the same UTC epoch, to 5 ms, as the sentences' times are cut to 10 ms.
+* Devices of their own (ESP32): a row stands at an instant of the device's grid, and its samples are
+  taken right after it. So it is the device's next sample, if it came until the row was closed; or
+  the one before the reading's instant where that is nearer, because the device's clock was ahead:
+  by half the time between two samples of the signal at most, and 500 ms.
 
 A real link has no samples: its readings count as measured when the gateway says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +25,8 @@ from rig.record.streams import Sample
 
 EPOCH_TOLERANCE_NS = 5_000_000
 EPOCH_LINK = "gps"
+CLOCK_NS = 500_000_000
+ROW_CLOSED_NS = 1_100_000_000
 _LAST_SOUND_STATE = (
     1  # server.readings.State: MEASURED 0, BOUNDED 1; HELD and LOST tell nothing new
 )
@@ -28,7 +35,10 @@ NO_SAMPLE = -1
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The samples of one signal as columns, in order of time; no value is NaN."""
+    """The samples of one signal as columns, in order of time; no value is NaN.
+
+    Those of several devices stand one device after the other.
+    """
 
     time_ns: Ints
     true: Floats
@@ -96,6 +106,48 @@ def match(readings: Readings, info: SignalInfo, samples: Samples) -> Matched:
     found = sample != NO_SAMPLE
     measured[found] = samples.time_ns[sample[found]]
     return Matched(info, readings, sample, samples, measured)
+
+
+def match_devices(readings: Readings, info: SignalInfo, samples: Mapping[int, Samples]) -> Matched:
+    """Return the sound `readings` of one signal of several devices, each with its own sample."""
+    readings = readings.where(readings.state <= _LAST_SOUND_STATE)
+    readings = readings.where(np.lexsort((readings.seq, readings.received_ns)))
+    sample = np.full(len(readings), NO_SAMPLE, dtype=np.int64)
+    begin = 0
+    for device, own in samples.items():
+        chosen = readings.device == device
+        found = _match_row(readings.time_ns[chosen], own.time_ns)
+        sample[chosen] = np.where(found == NO_SAMPLE, NO_SAMPLE, found + begin)
+        begin += len(own.time_ns)
+    together = joined(samples.values())
+    measured = readings.time_ns.copy()
+    known = sample != NO_SAMPLE
+    measured[known] = together.time_ns[sample[known]]
+    return Matched(info, readings, sample, together, measured)
+
+
+def joined(parts: Iterable[Samples]) -> Samples:
+    """Return the samples of several devices, one device after the other."""
+    columns = [(part.time_ns, part.true, part.wire) for part in parts]
+    if not columns:
+        return NO_SAMPLES
+    times, true, wire = zip(*columns, strict=True)
+    return Samples(np.concatenate(times), np.concatenate(true), np.concatenate(wire))
+
+
+def _match_row(times_ns: Ints, samples_ns: Ints) -> Ints:
+    if not len(samples_ns):
+        return np.full(len(times_ns), NO_SAMPLE, dtype=np.int64)
+    usual_ns = float(np.median(np.diff(samples_ns))) if len(samples_ns) > 1 else 0.0
+    early_ns = int(min(usual_ns / 2, CLOCK_NS))
+    last = len(samples_ns) - 1
+    after = np.searchsorted(samples_ns, times_ns)
+    before_ns = times_ns - samples_ns[np.clip(after - 1, 0, last)]
+    after_ns = samples_ns[np.clip(after, 0, last)] - times_ns
+    is_before = (after > 0) & (before_ns <= early_ns)
+    is_after = (after <= last) & (after_ns <= ROW_CLOSED_NS)
+    before_wins = is_before & (~is_after | (before_ns < after_ns))
+    return np.where(before_wins, after - 1, np.where(is_after, after, NO_SAMPLE))
 
 
 def _match_epoch(times_ns: Ints, epochs_ns: Ints) -> Ints:

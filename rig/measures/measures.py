@@ -16,6 +16,7 @@ import numpy as np
 
 from rig.measures.age import ages, ages_in
 from rig.measures.arrays import (
+    LOCAL,
     Floats,
     Ints,
     Readings,
@@ -23,16 +24,32 @@ from rig.measures.arrays import (
     published_readings,
     stored_readings,
 )
-from rig.measures.counts import count_doubled, count_lost, count_unpublished, is_error_line
+from rig.measures.counts import (
+    count_board_events,
+    count_doubled,
+    count_lost,
+    count_unpublished,
+    is_error_line,
+)
 from rig.measures.link import Link
-from rig.measures.matching import NO_SAMPLES, Matched, Samples, match, samples_by_signal
+from rig.measures.matching import (
+    NO_SAMPLES,
+    Matched,
+    Samples,
+    joined,
+    match,
+    match_devices,
+    samples_by_signal,
+)
 from rig.measures.names import MEASURE_NAMES
 from rig.measures.position import Track, stored_track
 from rig.measures.signals import signals_of
 from rig.measures.stale import marks_of, unmarked_s, wrongly_marked_s
+from rig.measures.uplinks import UPLINK_MEASURES, Uplinks
 from rig.measures.windows import Window, window_of
 from rig.record.manifest import Manifest, SignalInfo
 from rig.record.reader import RecordReader
+from rig.record.streams import link_of_wire
 
 _LINK_MEASURE = re.compile(r"(?P<link>[a-z][a-z0-9_]*)\.(?P<name>.+)")
 _COUNTER = "counter."
@@ -69,12 +86,16 @@ class Measures:
         self._published = published_readings(record)
         self._acknowledged = record.stored_at
         self._log_lines = record.log_lines
+        self._events = record.events
         self._marks = marks_of(record.events, record.manifest.end_ns)
+        self._uplinks = Uplinks(record)
         samples = samples_by_signal(record.samples)
+        self._devices = {name: n for n, name in enumerate(record.manifest.devices, LOCAL + 1)}
         names = {source for source, _ in samples} | set(record.manifest.plan) | set(record.links)
+        names = {link_of_wire(name) for name in names}
         names |= {
             self.signals[s].link
-            for s in np.unique(self._stored.signal).tolist()
+            for s in np.unique(self._stored.signal[self._stored.device == LOCAL]).tolist()
             if s in self.signals
         }
         self.links: dict[str, Link] = {
@@ -143,13 +164,18 @@ class Measures:
         found = {}
         for signal, info in self.signals.items():
             if info.link == "":
-                rows = self._stored.where(self._stored.signal == signal)
+                rows = self._stored.where(
+                    (self._stored.signal == signal) & (self._stored.device == LOCAL)
+                )
                 if len(rows):
                     found[info.name] = rows.time_ns, rows.value
         return found
 
     # -- computing -------------------------------------------------------------------------------
     def _link(self, name: str, samples: dict[tuple[str, str], Samples]) -> Link:
+        devices = [d for d, link in self.manifest.devices.items() if link == name]
+        if devices:
+            return self._device_link(name, devices, samples)
         own = {signal: rows for (source, signal), rows in samples.items() if source == name}
         return Link(
             name,
@@ -160,10 +186,41 @@ class Measures:
             real=name in self.manifest.real_links,
         )
 
+    def _device_link(
+        self, name: str, devices: list[str], samples: dict[tuple[str, str], Samples]
+    ) -> Link:
+        own: dict[str, dict[int, Samples]] = {}
+        for (source, signal), rows in samples.items():
+            if source in devices:
+                own.setdefault(signal, {})[self._devices[source]] = rows
+        numbers = [self._devices[device] for device in devices]
+        return Link(
+            name,
+            stored=self._match_devices(self._stored, numbers, own),
+            published=self._match_devices(self._published, numbers, own),
+            samples={signal: joined(parts.values()) for signal, parts in own.items()},
+            plan=self.manifest.plan.get(name, {}),
+            real=name in self.manifest.real_links,
+            devices=len(devices),
+        )
+
+    def _match_devices(
+        self, readings: Readings, devices: list[int], samples: dict[str, dict[int, Samples]]
+    ) -> dict[str, Matched]:
+        matched = {}
+        readings = readings.where(np.isin(readings.device, devices))
+        for signal in np.unique(readings.signal).tolist():
+            info = self.signals.get(signal)
+            if info is not None:
+                rows = readings.where(readings.signal == signal)
+                matched[info.name] = match_devices(rows, info, samples.get(info.name, {}))
+        return matched
+
     def _match(
         self, readings: Readings, link: str, samples: dict[str, Samples]
     ) -> dict[str, Matched]:
         matched = {}
+        readings = readings.where(readings.device == LOCAL)
         for signal in np.unique(readings.signal).tolist():
             info = self.signals.get(signal)
             if info is not None and (info.link or _DERIVED) == link:
@@ -204,6 +261,15 @@ class Measures:
         if family in _FIDELITY and last in _FIDELITY_OF:
             errors = link.errors_steps(window, _FIDELITY[family])
             return _value(_FIDELITY_OF[last](errors), "step")
+        if name == "provisioned" and link.name in self.manifest.devices.values():
+            events = [e for e in self._events if e.kind == "provision"]
+            done = sum(event.detail["name"] == "done" for event in events)
+            return _value(done if events and whole else None, "")
+        if name in ("resets", "crashes") and link.name in self.manifest.devices.values():
+            return _value(count_board_events(self._events, name, window), "")
+        if name in UPLINK_MEASURES and link.name in self.manifest.devices.values():
+            value, unit = self._uplinks.figure(name, None if whole else window)
+            return _value(value, unit)
         return self._of_continuity(link, name, window, whole=whole)
 
     def _of_continuity(
@@ -278,7 +344,15 @@ class Measures:
         return _value(committed / window.duration_s * pace, "/s")
 
     def _lost(self) -> int | None:
-        return count_lost(self._stored, self._published, self._acknowledged)
+        local = count_lost(
+            self._stored.where(self._stored.device == LOCAL),
+            self._published.where(self._published.device == LOCAL),
+            [ack for ack in self._acknowledged if not ack.device],
+        )
+        if not self._devices:
+            return local
+        remote = self._uplinks.lost(self._stored)
+        return remote if local is None else local + (remote or 0)
 
     def _doubled(self) -> int | None:
         if self._lost() is None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-LINKS: tuple[str, ...] = ("obd", "gps")
+LINKS: tuple[str, ...] = ("obd", "gps", "esp32")
 """The links that a scenario can need."""
 
 PERCENTILES: tuple[str, ...] = ("p50", "p95", "p99", "max")
@@ -131,6 +131,22 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
         "fixes stored for epochs at which the receiver had none",
         needs_truth=True,
     ),
+    MeasureName(
+        "esp32.compression_ratio",
+        "x",
+        "bytes of the plain record (protobuf, float fields, ms timestamp) / bytes that the boards "
+        "sent, framing and retries included",
+    ),
+    MeasureName(
+        "esp32.suppression_ratio",
+        "",
+        "readings not transmitted, because they were as predicted / readings taken",
+    ),
+    MeasureName("esp32.bits_per_reading", "bit", "bits that the boards sent for each reading"),
+    MeasureName("esp32.queue_max", "", "most packets that waited on a board"),
+    MeasureName("esp32.resets", "", "resets of boards, whoever caused them"),
+    MeasureName("esp32.provisioned", "", "boards that were provisioned in the run"),
+    MeasureName("esp32.crashes", "", "resets because the firmware had failed"),
     MeasureName(
         "derived.fidelity.max",
         "step",

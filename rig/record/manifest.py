@@ -65,6 +65,8 @@ class Manifest(msgspec.Struct, kw_only=True):
         phases: in order of time.
         faults: in order of time.
         plan: link -> signal -> rate in Hz; None stands for "as fast as the link allows".
+        devices: devices of their own at the gateway -> the link that they make up; readings of any
+            other device came over the gateway's own links.
         truth_columns: names of the columns of a truth row after its time. A column that is the
             truth of a signal bears the signal's name.
         signals: signal id -> what the catalogue says; empty means the catalogue of today.
@@ -88,6 +90,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     phases: list[PhaseWindow] = []
     faults: list[FaultWindow] = []
     plan: dict[str, dict[str, float | None]] = {}
+    devices: dict[str, str] = {}
     truth_columns: list[str] = []
     signals: dict[int, SignalInfo] = {}
     real_links: list[str] = []

@@ -45,7 +45,11 @@ class WireChunk(NamedTuple):
 
 
 class Published(NamedTuple):
-    """A reading at the instant at which it reached a WebSocket client."""
+    """A reading at the instant at which it reached a WebSocket client.
+
+    `device` and `boot` are those of a device of its own; a reading that came over the gateway's own
+    links has neither column.
+    """
 
     arrived_ns: int
     seq: int
@@ -54,10 +58,12 @@ class Published(NamedTuple):
     value: float | None
     received_ns: int
     state: int
+    device: str = ""
+    boot: int = 0
 
 
 class Stored(NamedTuple):
-    """A reading as the store gives it back."""
+    """A reading as the store gives it back; `boot` only for a device of its own."""
 
     device: str
     seq: int
@@ -67,14 +73,20 @@ class Stored(NamedTuple):
     received_ns: int
     state: int
     written_ns: int
+    boot: int = 0
 
 
 class StoredAt(NamedTuple):
-    """The instant at which every reading of `boot` up to `upto_seq` was committed."""
+    """The instant at which every reading of `boot` up to `upto_seq` was committed.
+
+    Of a device of its own: those from `first_seq` to `upto_seq`.
+    """
 
     boot: int
     upto_seq: int
     time_ns: int
+    device: str = ""
+    first_seq: int = 0
 
 
 class Event(NamedTuple):
@@ -124,3 +136,16 @@ LOG_FILE = "gateway.log"
 def wire_stream(link: str) -> Stream:
     """Return the stream of the bytes of `link`."""
     return Stream(WIRE_PREFIX + link, WireChunk, 0, in_trace=True)
+
+
+def http_stream_name(board: str) -> str:
+    """Return the name of the wire stream of a board's HTTP bodies; its console has its own name."""
+    return f"{board}.http"
+
+
+def link_of_wire(name: str) -> str:
+    """Return the link that a wire stream or a source of samples belongs to.
+
+    A link of several boards has a stream for each: "esp32", "esp32-2", "esp32.http".
+    """
+    return name.split(".", 1)[0].split("-", 1)[0]

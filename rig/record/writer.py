@@ -42,6 +42,8 @@ class StoredReading(Protocol):
     @property
     def device(self) -> str: ...
     @property
+    def boot(self) -> int: ...
+    @property
     def seq(self) -> int: ...
     @property
     def signal(self) -> int: ...
@@ -136,17 +138,24 @@ class RecordWriter:
         """Keep the instant at which the world took a value; see `rig.record.streams.Sample`."""
         self._append(SAMPLES, (time_ns, source, signal, true, wire))
 
-    def published(self, arrived_ns: int, rows: Iterable[Sequence[Any]]) -> None:
+    def published(
+        self, arrived_ns: int, rows: Iterable[Sequence[Any]], device: str = "", boot: int = 0
+    ) -> None:
         """Keep the rows of a live message: (seq, signal, time_ns, value, received_ns, state)."""
+        whose = (device, boot) if device in self.manifest.devices else ()
         for row in rows:
-            self._append(PUBLISHED, (arrived_ns, *row))
+            self._append(PUBLISHED, (arrived_ns, *row, *whose))
 
-    def stored_at(self, boot: int, upto_seq: int, time_ns: int) -> None:
+    def stored_at(
+        self, boot: int, upto_seq: int, time_ns: int, device: str = "", first_seq: int = 0
+    ) -> None:
         """Keep the instant of a commit."""
-        self._append(STORED_AT, (boot, upto_seq, time_ns))
+        whose = (device, first_seq) if device in self.manifest.devices else ()
+        self._append(STORED_AT, (boot, upto_seq, time_ns, *whose))
 
     def stored(self, rows: Iterable[StoredReading]) -> None:
         """Keep what the store gives back, in the order of writing."""
+        devices = self.manifest.devices
         for row in rows:
             self._append(
                 STORED,
@@ -159,6 +168,7 @@ class RecordWriter:
                     row.received_ns,
                     row.state,
                     row.written_ns,
+                    *((row.boot,) if row.device in devices else ()),
                 ),
             )
 

@@ -73,10 +73,15 @@ def _milliseconds(table: Table, key: str) -> float | None:
 
 # What the rig sets itself: where the world's ports, the run's database and the API are.
 RESERVED_KEYS = (
+    ("api", "secret"),
     ("database", "url"),
     ("http", "host"),
     ("http", "port"),
-    *((("links", link, key)) for link in ("obd", "gps") for key in ("kind", "port", "baud")),
+    *(
+        (("links", link, key))
+        for link in ("obd", "gps", "esp32")
+        for key in ("kind", "port", "baud")
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rig.judge.limits import Limit
 from rig.measures.names import MeasureName, all_names, find_measure, link_of
 from rig.quantity import (
+    BITS,
     BYTE_RATE,
     COUNT,
     DISTANCE,
@@ -27,7 +28,7 @@ from rig.scenario.document import Node, Table, suggestion
 LIMIT_KEYS = ("max", "min", "equals", "warn", "phase", "except", "mode")
 MODES = ("virtual", "paced")
 
-_DIMENSIONS = (DURATION, RATE, PERCENTAGE, STEPS, DISTANCE, SIZE, BYTE_RATE, COUNT, RATIO)
+_DIMENSIONS = (DURATION, RATE, PERCENTAGE, STEPS, DISTANCE, SIZE, BYTE_RATE, COUNT, RATIO, BITS)
 _COMPARISON = re.compile(r"\s*([a-z][\w.]*)\s*(==|<=|>=)\s*(.+?)\s*")
 
 

@@ -36,6 +36,7 @@ SCENARIO_KEYS = (
     "after",
 )
 FORMAT_VERSION = 1
+USUAL_LINKS = ("obd", "gps")
 SUFFIX = ".scenario.yaml"
 MAXIMUM_VARIANTS = 1000
 
@@ -155,12 +156,12 @@ def _refuse_what_the_gateway_refuses(node: Node | None, scenario: Scenario) -> N
     """Let the gateway judge its own configuration before anything runs."""
     if node is None or node.is_null:
         return
-    from rig.assembly import gateway_config
+    from rig.assembly import gateway_config, gateway_ports
     from rig.toml_text import toml_text
     from server.config import parse_config
     from server.errors import ConfigError
 
-    ports = {name: f"/dev/{name}" for name in scenario.needs}
+    ports = {name: f"/dev/{name}" for name in gateway_ports(scenario)}
     try:
         text = toml_text(gateway_config(scenario, ports, "postgresql://localhost/", 0))
         parse_config(text, "gateway.toml", {})
@@ -190,7 +191,7 @@ def _default_name(path: Path) -> str:
 
 def _read_needs(node: Node | None) -> tuple[str, ...]:
     if node is None:
-        return LINKS
+        return USUAL_LINKS
     needs = [item.as_word(LINKS, "a link") for item in node.as_list("a list of links: [obd, gps]")]
     if not needs or len(set(needs)) != len(needs):
         raise node.error("at least one link, and each once")

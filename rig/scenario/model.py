@@ -31,6 +31,9 @@ DEFAULT_PLAN_HZ: Mapping[str, float] = {
     "AMBIANT_AIR_TEMP": 0.1,
 }
 
+GPS_SIGNALS = ("LAT", "LON", "ALT", "GPS_SPEED")
+BOARD_GPS_SIGNALS = (*GPS_SIGNALS, "GPS_HEADING")
+
 
 @dataclass(frozen=True, slots=True)
 class GpsSpec:
@@ -71,6 +74,60 @@ class ObdSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class WifiSpec:
+    """The air around the ESP32 boards.
+
+    Attributes:
+        latency_s: shortest and longest time of a request on its way, and of an answer.
+        loss_pct: of requests, and of answers.
+    """
+
+    latency_s: tuple[float, float] = (0.015, 0.060)
+    loss_pct: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Esp32Spec:
+    """The ESP32 boards: the first one in the car, each further one in a car of its own.
+
+    Attributes:
+        count: of boards.
+        segment: "shared" or "own": whether the first board sits on the adapter's CAN segment; None:
+            on its own where there is an adapter.
+        transport: "wifi" or "serial": how their readings reach the gateway.
+        profile: file of a trained codec profile; None: one that the firmware makes itself.
+        flush_s: longest time that a reading waits in an open packet; None: the firmware's own.
+        gps: the receiver on each board.
+        wifi: the air.
+        provisioned: False: in factory state, to be provisioned in the run.
+        plan: OBD signal -> readings a second.
+        bounds: signal -> largest error in its unit; the others are lossless.
+    """
+
+    count: int = 1
+    segment: str | None = None
+    transport: str = "wifi"
+    profile: Path | None = None
+    flush_s: float | None = None
+    gps: GpsSpec = GpsSpec(baud=38400, sentences=("RMC", "GGA"))
+    wifi: WifiSpec = WifiSpec()
+    provisioned: bool = True
+    plan: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_PLAN_HZ))
+    bounds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def wish(self) -> dict[str, object]:
+        """The sampling plan as the firmware takes it, GNSS included."""
+        rates_hz = {**self.plan, **dict.fromkeys(BOARD_GPS_SIGNALS, self.gps.rate_hz)}
+        wish: dict[str, object] = {"rates": rates_hz}
+        if self.bounds:
+            wish["bounds"] = dict(self.bounds)
+        if self.flush_s is not None:
+            wish["flush_ms"] = round(self.flush_s * 1000)
+        return wish
+
+
+@dataclass(frozen=True, slots=True)
 class WorldSpec:
     """The car and what surrounds it.
 
@@ -92,6 +149,7 @@ class WorldSpec:
     epoch_ns: int = DEFAULT_EPOCH_NS
     gps: GpsSpec = GpsSpec()
     obd: ObdSpec = ObdSpec()
+    esp32: Esp32Spec = Esp32Spec()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ from typing import TypeVar
 
 from rig.quantity import BAUD, DURATION, PRESSURE, RATE, TEMPERATURE
 from rig.scenario.document import Node, Table
+from rig.scenario.esp32 import latency_range_s, read_esp32
 from rig.scenario.model import GpsSpec, ObdSpec, WorldSpec
+from rig.scenario.world_names import adapter_profiles, receiver_profiles, route_names, vehicle_names
 
-WORLD_KEYS = ("vehicle", "ambient", "pressure", "coolant", "route", "start", "gps", "obd")
+WORLD_KEYS = ("vehicle", "ambient", "pressure", "coolant", "route", "start", "gps", "obd", "esp32")
 # What the gateway takes for each link.
 MINIMUM_GPS_BAUD = 300.0
 MINIMUM_OBD_BAUD = 1200.0
@@ -22,7 +24,6 @@ Names = Callable[[], Collection[str]]
 Default = TypeVar("Default", str, None)
 
 MAXIMUM_BAUD = 4_000_000
-MAXIMUM_ECU_LATENCY_S = 10.0
 
 
 def read_world(node: Node | None) -> WorldSpec:
@@ -44,6 +45,7 @@ def read_world(node: Node | None) -> WorldSpec:
         epoch_ns=default.epoch_ns if start is None else _epoch_ns(start),
         gps=_read_gps(table.get("gps")),
         obd=_read_obd(table.get("obd")),
+        esp32=read_esp32(table.get("esp32")),
     )
 
 
@@ -121,21 +123,9 @@ def _read_obd(node: Node | None) -> ObdSpec:
     return ObdSpec(
         profile=_word(table, "profile", adapter_profiles, default.profile),
         baud=_baud(table, default.baud, MINIMUM_OBD_BAUD),
-        ecu_latency_s=default.ecu_latency_s if latency is None else _latency_s(latency),
+        ecu_latency_s=default.ecu_latency_s if latency is None else latency_range_s(latency),
         paced=_paced(table),
     )
-
-
-def _latency_s(node: Node) -> tuple[float, float]:
-    bounds_s = [
-        item.as_quantity(DURATION, minimum=0.0, maximum=MAXIMUM_ECU_LATENCY_S)
-        for item in node.as_list_or_one()
-    ]
-    if len(bounds_s) == 1:
-        return bounds_s[0], bounds_s[0]
-    if len(bounds_s) != 2 or bounds_s[0] > bounds_s[1]:
-        raise node.error("one duration, or [shortest, longest] such as [8 ms, 20 ms]")
-    return bounds_s[0], bounds_s[1]
 
 
 def _baud(table: Table, default: int, minimum: float) -> int:
@@ -145,34 +135,3 @@ def _baud(table: Table, default: int, minimum: float) -> int:
 def _paced(table: Table) -> bool:
     node = table.get("paced")
     return True if node is None else node.as_boolean("'paced'")
-
-
-# The models are imported when a file is read: they alone know their names.
-
-
-def vehicle_names() -> tuple[str, ...]:
-    """Return the vehicles that `sim` has."""
-    from sim.vehicle import VEHICLES
-
-    return tuple(VEHICLES)
-
-
-def route_names() -> tuple[str, ...]:
-    """Return the courses that `sim` has."""
-    from sim.route import COURSES
-
-    return tuple(COURSES)
-
-
-def adapter_profiles() -> tuple[str, ...]:
-    """Return the adapter profiles that `sim` has."""
-    from sim.elm327 import PROFILES
-
-    return tuple(PROFILES)
-
-
-def receiver_profiles() -> tuple[str, ...]:
-    """Return the receiver profiles that `sim` has."""
-    from sim.gnss import PROFILES
-
-    return tuple(PROFILES)

@@ -77,6 +77,8 @@ class GatewayProcess:
             self.process.kill()
             self.process.wait()
         self._reader.join(STOP_TIMEOUT_S)
+        if not self._reader.is_alive() and self.process.stderr is not None:
+            self.process.stderr.close()
         return self.process.returncode
 
     def _read(self, stream: IO[str]) -> None:

@@ -19,9 +19,11 @@ MAX_MESSAGE_BYTES = 1 << 22
 class LiveListener(Protocol):
     """Takes what the gateway's live stream says. `rig.worker.recording.Recording` is one."""
 
-    def published(self, arrived_ns: int, rows: list[list[Any]]) -> None: ...
+    def published(self, arrived_ns: int, rows: list[list[Any]], device: str, boot: int) -> None: ...
 
-    def stored_at(self, boot: int, upto_seq: int, time_ns: int) -> None: ...
+    def stored_at(
+        self, boot: int, upto_seq: int, time_ns: int, device: str, first_seq: int
+    ) -> None: ...
 
     def gateway_event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None: ...
 
@@ -42,9 +44,16 @@ async def watch_live(port: int, listener: LiveListener) -> None:
                 message = decode(text)
                 kind = message["type"]
                 if kind == "readings":
-                    listener.published(now_ns, message["readings"])
+                    device, boot = message["device"], message["boot"]
+                    listener.published(now_ns, message["readings"], device, boot)
                 elif kind == "stored":
-                    listener.stored_at(message["boot"], message["upto"], message["time_ns"])
+                    listener.stored_at(
+                        message["boot"],
+                        message["upto"],
+                        message["time_ns"],
+                        message["device"],
+                        message.get("first", 0),
+                    )
                 else:
                     listener.gateway_event(now_ns, kind, message)
 

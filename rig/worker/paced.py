@@ -18,15 +18,19 @@ import simpy
 
 from rig import assembly
 from rig.errors import RigError
+from rig.http_exchange import exchange
 from rig.scenario import load_scenario
 from rig.scenario.model import Scenario
 from rig.walltime.clock import WallClock
+from rig.walltime.internet import ThreadInternet
 from rig.walltime.pty import PtyPort
+from rig.worker import boards
 from rig.worker.channel import keep_watch, say, work
 from rig.worker.gateway_log import LogCapture
 from rig.worker.gateway_process import STOP_TIMEOUT_S, GatewayProcess
 from rig.worker.job import Finished, Job
 from rig.worker.observer import get_json, watch_live
+from rig.worker.provisioning import provision_all
 from rig.worker.recording import Recording
 from rig.worker.run import Run
 
@@ -43,17 +47,33 @@ class _Forwarder:
         self._log = log
         self._calls: collections.deque[Callable[[], None]] = collections.deque()
 
-    def published(self, arrived_ns: int, rows: list[list[Any]]) -> None:
-        self._calls.append(lambda: self._recording.published(arrived_ns, rows))
+    def published(self, arrived_ns: int, rows: list[list[Any]], device: str, boot: int) -> None:
+        self._calls.append(lambda: self._recording.published(arrived_ns, rows, device, boot))
 
-    def stored_at(self, boot: int, upto_seq: int, time_ns: int) -> None:
-        self._calls.append(lambda: self._recording.stored_at(boot, upto_seq, time_ns))
+    def stored_at(
+        self, boot: int, upto_seq: int, time_ns: int, device: str, first_seq: int
+    ) -> None:
+        self._calls.append(
+            lambda: self._recording.stored_at(boot, upto_seq, time_ns, device, first_seq)
+        )
 
     def gateway_event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None:
         self._calls.append(lambda: self._recording.gateway_event(time_ns, kind, detail))
 
     def log_line(self, line: str) -> None:
         self._calls.append(lambda: self._log.line(line))
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Let the world's thread call `function`."""
+        self._calls.append(function)
+
+    def fail(self, error: Exception) -> None:
+        """Let the world's thread raise `error`."""
+
+        def raise_it() -> None:
+            raise error
+
+        self._calls.append(raise_it)
 
     def drain(self) -> None:
         while self._calls:
@@ -69,14 +89,13 @@ class PacedRun(Run):
         self.forwarder = _Forwarder(self.recording, self.log)
         self.gateway: GatewayProcess | None = None
         self.watcher: threading.Thread | None = None
+        self.internet: ThreadInternet | None = None
         self.drive_cpu_s = 0.0
         self.rss_bytes = 0
 
     def run(self) -> Finished:
         start_s = time.monotonic()
-        ports = [
-            PtyPort(self.clock, line, self.folder / name) for name, line in self.world.lines.items()
-        ]
+        ports = [PtyPort(self.clock, line, self.folder / name) for name, line in self.port_lines]
         config_file = self.write_config()
         self.begin()
         self.gateway = GatewayProcess(config_file, self.forwarder.log_line)
@@ -95,6 +114,8 @@ class PacedRun(Run):
                 for link in asyncio.run(get_json(http_port or 0, "/api/v1/links"))["links"]
             }
         finally:
+            if self.internet is not None:
+                self.internet.close()
             exit_code = self.gateway.stop()
             self.forwarder.drain()
         assert self.watcher is not None
@@ -139,6 +160,32 @@ class PacedRun(Run):
             daemon=True,
         )
         self.watcher.start()
+        if self.world.fleet is not None:
+            self._switch_boards_on(port)
+
+    def _switch_boards_on(self, port: int) -> None:
+        """Register the boards in a thread: the world goes on meanwhile."""
+        internet = self.internet = ThreadInternet(self.clock, boards.gateway_at(port))
+
+        def register() -> None:
+            keys: dict[str, str] = {}
+            try:
+                if self.scenario.world.esp32.provisioned:
+                    keys = asyncio.run(boards.register(self.scenario, port))
+            except RigError as error:
+                self.forwarder.fail(error)
+                return
+            self.forwarder.call(lambda: boards.switch_on(self.world, self.scenario, internet, keys))
+            if not self.scenario.world.esp32.provisioned:
+                time.sleep(max(0.0, assembly.LEAD_IN_S - self.clock.env.now) / self.job.pace)
+                provision_all(
+                    self.world,
+                    self.scenario,
+                    self.forwarder.call,
+                    lambda request: asyncio.run(exchange(request, boards.gateway_at(port))),
+                )
+
+        threading.Thread(target=register, name="registration", daemon=True).start()
 
     def _housekeeping(self) -> Generator[simpy.Event, None, None]:
         while True:

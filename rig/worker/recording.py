@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from typing import Any
 
 import simpy
 
 from rig.record.manifest import FaultWindow
+from rig.record.streams import http_stream_name
 from rig.record.writer import RecordWriter
+from rig.scenario.model import BOARD_GPS_SIGNALS
 from sim.ecu.pids import PIDS
 from sim.gnss import Fix, Motion
 from sim.vehicle import VehicleState
@@ -63,6 +65,10 @@ class Recording:
     def attach(self, world: World) -> None:
         for name, line in world.lines.items():
             line.taps.append(self._tap(name))
+        for board in world.fleet or ():
+            if board.line.to_host.receiver is None:
+                board.line.attach_host(lambda _data: None)  # nobody listens, but it is recorded
+            board.on_http.append(self._http_tap(http_stream_name(board.name), world.env))
         world.listeners.append(self._note)
         world.env.process(self._truth(world))
 
@@ -72,6 +78,14 @@ class Recording:
 
         def tap(time_s: float, to_host: bool, data: bytes) -> None:
             wire(link, epoch_ns + round(time_s * 1e9), to_host, data)
+
+        return tap
+
+    def _http_tap(self, stream: str, env: simpy.Environment) -> Any:
+        wire, epoch_ns = self._writer.wire, self._epoch_ns
+
+        def tap(to_host: bool, status: int, body: bytes) -> None:
+            wire(stream, epoch_ns + round(env.now * 1e9), to_host, body)
 
         return tap
 
@@ -98,8 +112,32 @@ class Recording:
             wire = (manifold_kpa - self._barometer_kpa) * PSI_PER_KPA
         self._writer.sample(time_ns, DERIVED, "BOOST", true, wire)
 
+    def on_board_sample(
+        self, board: str, time_s: float, ecu: str, pid: int, data: bytes, state: VehicleState
+    ) -> None:
+        """An ECU took a value that a board asked for."""
+        spec = PIDS[pid]
+        true = spec.truth(state)
+        if true is not None and ecu == "ecm":
+            time_ns = self._epoch_ns + round(time_s * 1e9)
+            self._writer.sample(time_ns, board, spec.name, true, spec.decode(data))
+
+    def on_board_epoch(self, board: str, time_s: float, motion: Motion, fix: Fix | None) -> None:
+        """A board's receiver measured."""
+        self._epoch(board, time_s, motion, fix, BOARD_GPS_SIGNALS)
+
     def on_epoch(self, time_s: float, motion: Motion, fix: Fix | None) -> None:
         """The receiver measured."""
+        self._epoch("gps", time_s, motion, fix)
+
+    def _epoch(
+        self,
+        source: str,
+        time_s: float,
+        motion: Motion,
+        fix: Fix | None,
+        only: Collection[str] = (),
+    ) -> None:
         time_ns = self._epoch_ns + round(time_s * 1e9)
         sample = self._writer.sample
         has_fix = fix is not None and fix.valid
@@ -117,7 +155,8 @@ class Recording:
             ("HDOP", None, fix.hdop if fix else None),
             ("SATS", None, fix.satellites if fix else None),
         ):
-            sample(time_ns, "gps", signal, true, wire if has_fix else None)
+            if not only or signal in only:
+                sample(time_ns, source, signal, true, wire if has_fix else None)
 
     def _truth(self, world: World) -> Generator[simpy.Event, None, None]:
         truth, timeout = self._writer.truth, world.env.timeout
@@ -162,12 +201,14 @@ class Recording:
         return sorted([*self._faults, *still], key=lambda window: (window.start_ns, window.name))
 
     # -- the gateway -------------------------------------------------------------------------------
-    def published(self, arrived_ns: int, rows: list[list[Any]]) -> None:
+    def published(self, arrived_ns: int, rows: list[list[Any]], device: str, boot: int) -> None:
         self.readings += len(rows)
-        self._writer.published(arrived_ns, rows)
+        self._writer.published(arrived_ns, rows, device, boot)
 
-    def stored_at(self, boot: int, upto_seq: int, time_ns: int) -> None:
-        self._writer.stored_at(boot, upto_seq, time_ns)
+    def stored_at(
+        self, boot: int, upto_seq: int, time_ns: int, device: str, first_seq: int
+    ) -> None:
+        self._writer.stored_at(boot, upto_seq, time_ns, device, first_seq)
 
     def gateway_event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None:
         if kind != "hello":

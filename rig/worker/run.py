@@ -18,7 +18,8 @@ from rig.versions import versions
 from rig.worker.gateway_log import LogCapture
 from rig.worker.job import Finished, Job, Progress
 from rig.worker.recording import TRUTH_COLUMNS, Recording
-from sim.world import World
+from sim.serial_line import SerialLine
+from sim.world import ESP32, World
 
 
 class Run:
@@ -42,7 +43,7 @@ class Run:
         self.folder = Path(tempfile.mkdtemp(prefix="tr-"))
         self.config = assembly.gateway_config(
             scenario,
-            {link: str(self.folder / link) for link in scenario.needs},
+            {name: str(self.folder / name) for name in assembly.gateway_ports(scenario)},
             job.database_url,
             http_port=0,
         )
@@ -56,6 +57,8 @@ class Run:
             epoch_ns=epoch_ns,
             on_sample=self.recording.on_sample,
             on_epoch=self.recording.on_epoch,
+            on_board_sample=self.recording.on_board_sample,
+            on_board_epoch=self.recording.on_board_epoch,
         )
         self._env = env
 
@@ -64,6 +67,11 @@ class Run:
         path = self.folder / "gateway.toml"
         assembly.write_config(path, self.config)
         return path
+
+    @property
+    def port_lines(self) -> list[tuple[str, SerialLine]]:
+        """The lines that the gateway reads, with their names."""
+        return [(name, self.world.lines[name]) for name in assembly.gateway_ports(self.scenario)]
 
     def begin(self) -> None:
         """Record the world's lines, and let its faults come; the lines have their ports by now."""
@@ -120,6 +128,7 @@ class Run:
                 for name, start_s, end_s in assembly.phase_windows(scenario)
             ],
             "plan": assembly.plan_of(scenario),
+            "devices": dict.fromkeys(assembly.board_names(scenario), ESP32),
             "truth_columns": TRUTH_COLUMNS,
             "limits": [*scenario.limits, *scenario.after],
             "versions": {**versions(), "config": assembly.config_hash(self.config)},

@@ -16,6 +16,8 @@ import contextlib  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
 from collections.abc import Generator  # noqa: E402
 from typing import Any  # noqa: E402
 from urllib.parse import urlsplit  # noqa: E402
@@ -24,17 +26,22 @@ import simpy  # noqa: E402
 
 from rig import assembly  # noqa: E402
 from rig.errors import RigError  # noqa: E402
+from rig.http_exchange import exchange  # noqa: E402
 from rig.scenario import load_scenario  # noqa: E402
 from rig.scenario.model import Scenario  # noqa: E402
 from rig.vtime.kernel import Kernel, _real_monotonic  # noqa: E402
 from rig.vtime.loop import VirtualLoop  # noqa: E402
 from rig.vtime.patches import active  # noqa: E402
 from rig.vtime.ports import VirtualPort  # noqa: E402
+from rig.worker import boards  # noqa: E402
 from rig.worker.channel import keep_watch, say, work  # noqa: E402
+from rig.worker.internet import LoopInternet  # noqa: E402
 from rig.worker.job import Finished, Job  # noqa: E402
 from rig.worker.observer import get_json, watch_live  # noqa: E402
+from rig.worker.provisioning import provision_all  # noqa: E402
 from rig.worker.run import Run  # noqa: E402
 from server.errors import ServerError  # noqa: E402
+from sim.esp32 import HttpAnswer, HttpRequest  # noqa: E402
 from sim.streams import RandomStreams  # noqa: E402
 
 PROGRESS_PERIOD_S = 1.0  # simulated
@@ -58,8 +65,7 @@ class VirtualRun(Run):
         entropy = RandomStreams(self.job.seed).stream("entropy")
         with active(self.kernel, entropy):
             ports = [
-                VirtualPort(self.kernel, line, self.folder / name)
-                for name, line in self.world.lines.items()
+                VirtualPort(self.kernel, line, self.folder / name) for name, line in self.port_lines
             ]
             self.begin()
             self.kernel.env.process(self._report_progress())
@@ -97,9 +103,12 @@ class VirtualRun(Run):
             raise RigError("expected the gateway to run until it is stopped; it ended at its start")
         port = urlsplit(ready.result().url).port
         live = loop.create_task(watch_live(port, self.recording))
+        internet = await self._switch_boards_on(port)
         await asyncio.sleep(self.end_s - loop.time())
         for link in (await get_json(port, "/api/v1/links"))["links"]:
             self.counters[link["name"]] = link["counters"]
+        if internet is not None:
+            await internet.close()
         stop.set()
         try:
             await gateway
@@ -108,6 +117,30 @@ class VirtualRun(Run):
             self.exit_code = error.exit_code
         await live
         self.writer.stored(await fetch_readings(self.job.database_url))
+
+    async def _switch_boards_on(self, port: int) -> LoopInternet | None:
+        if self.world.fleet is None:
+            return None
+        spec = self.scenario.world.esp32
+        keys = await boards.register(self.scenario, port) if spec.provisioned else {}
+        internet = LoopInternet(asyncio.get_running_loop(), port)
+        boards.switch_on(self.world, self.scenario, internet, keys)
+        if not spec.provisioned:
+            self._provision_boards(port)
+        return internet
+
+    def _provision_boards(self, port: int) -> None:
+        """From the drive's start on, by the client that people use; it blocks, so in a thread."""
+        loop, place = asyncio.get_running_loop(), boards.gateway_at(port)
+
+        def ask(request: HttpRequest) -> HttpAnswer:
+            return asyncio.run_coroutine_threadsafe(exchange(request, place), loop).result()
+
+        def provision() -> None:
+            time.sleep(assembly.LEAD_IN_S - self.kernel.env.now)
+            provision_all(self.world, self.scenario, lambda action: action(), ask)
+
+        threading.Thread(target=provision, name="provisioning", daemon=True).start()
 
     def _report_progress(self) -> Generator[simpy.Event, None, None]:
         """Speak about twice a second of wall time, and keep the watchdog quiet while time moves."""

@@ -48,7 +48,7 @@ class Ecu:
         response_time_s: may be changed at any time.
         service_times_s: SID -> further seconds that a service needs; "response pending" (7F xx 78)
             is sent meanwhile.
-        muted: True lets it take requests and answer none; for faults.
+        muted: True lets it take requests on this bus and answer none; for faults.
         request_count, answer_count, dropped_requests: counters.
     """
 

@@ -22,6 +22,7 @@ from sim.ecu.services import (
     CurrentData,
     FreezeFrameData,
     MonitorResults,
+    OnPid,
     ReadState,
     Service,
     TroubleCodes,
@@ -85,7 +86,7 @@ TCM = EcuPlan(
 
 
 class PowertrainEcu:
-    """An ECU that answers J1979 and keeps trouble codes.
+    """An ECU that answers J1979 and keeps trouble codes; on one bus, or on several (`attach`).
 
     Args:
         env: the world's SimPy environment.
@@ -99,11 +100,12 @@ class PowertrainEcu:
             at the instant it is sampled; bitmaps do not count.
 
     Attributes:
-        ecu: the addressable unit: response time, muting, counters.
+        ecu: the addressable unit on the first bus: response time, counters.
         pids: its mode 01 parameters, PID -> spec. Adding one is enough to have it answered and
             shown in the bitmap.
         dtcs: its trouble codes.
         awake: False = ignition off: the ECU answers nothing.
+        muted: True lets it answer nothing on any bus; for faults. `Ecu.muted` is that of one bus.
     """
 
     def __init__(
@@ -120,27 +122,53 @@ class PowertrainEcu:
     ) -> None:
         self.name = plan.name
         self.awake = True
+        self.muted = False
         self.dtcs = DtcStore(capture=self._capture)
         codes = diagnostic_pids(self.dtcs, engine=plan.name == ECM.name)
         self.pids: dict[int, PidSpec] = {pid: STATE_PIDS[pid] for pid in plan.state_pids}
         self.pids.update((pid, codes[pid]) for pid in plan.diagnostic_pids)
         self._env = env
         self._car = car
+        self._plan = plan
         self._freezable = plan.state_pids
-        self._on_sample = on_sample
         information = information_items(plan.identity, self.dtcs, vin if plan.knows_vin else None)
-        services = self._services(plan.tests, lambda: car.at(env.now))
-        self.ecu = Ecu(
-            env, bus, plan.name, plan.request_id, plan.response_id,
-            [*services, VehicleInformation(information)], response_time_s, rng,
-            is_awake=lambda: self.awake,
-        )  # fmt: skip
+        self._read_state: ReadState = lambda: car.at(env.now)
+        self._services = [*self._code_services(), VehicleInformation(information)]
+        self.ecu = self._unit(bus, rng, response_time_s, on_sample)
         env.process(self._observe())
 
-    def _services(self, tests: tuple[MonitorTest, ...], read_state: ReadState) -> list[Service]:
-        dtcs = self.dtcs
+    def attach(self, bus: CanBus, rng: random.Random, *, on_sample: OnSample | None = None) -> Ecu:
+        """Answer on a further bus, too: the same parameters, codes, ignition and mute.
+
+        Each bus has its queue of requests; response times begin as those of the first one.
+
+        Args:
+            bus: the further bus.
+            rng: random stream of the response times there.
+            on_sample: as above, for the values that are asked for there.
+        """
+        unit = self._unit(bus, rng, self.ecu.response_time_s, on_sample)
+        unit.service_times_s = self.ecu.service_times_s
+        return unit
+
+    def _unit(
+        self,
+        bus: CanBus,
+        rng: random.Random,
+        response_time_s: tuple[float, float],
+        on_sample: OnSample | None,
+    ) -> Ecu:
+        plan = self._plan
+        current = CurrentData(self.pids, self._read_state, self._on_pid(on_sample))
+        return Ecu(
+            self._env, bus, plan.name, plan.request_id, plan.response_id,
+            [current, *self._services], response_time_s, rng,
+            is_awake=lambda: self.awake and not self.muted,
+        )  # fmt: skip
+
+    def _code_services(self) -> list[Service]:
+        dtcs, read_state, tests = self.dtcs, self._read_state, self._plan.tests
         services: list[Service] = [
-            CurrentData(self.pids, read_state, None if self._on_sample is None else self._sampled),
             FreezeFrameData(dtcs, self._freezable),
             TroubleCodes(0x03, lambda: dtcs.confirmed),
             ClearCodes(dtcs, read_state),
@@ -151,9 +179,11 @@ class PowertrainEcu:
             services.append(MonitorResults(tests, dtcs))
         return services
 
-    def _sampled(self, pid: int, data: bytes, state: VehicleState) -> None:
-        if self._on_sample is not None:
-            self._on_sample(self._env.now, self.name, pid, data, state)
+    def _on_pid(self, on_sample: OnSample | None) -> OnPid | None:
+        if on_sample is None:
+            return None
+        env, name = self._env, self.name
+        return lambda pid, data, state: on_sample(env.now, name, pid, data, state)
 
     def _capture(self) -> dict[int, bytes]:
         state = self._car.at(self._env.now)
@@ -182,6 +212,17 @@ class Ecus:
         """Switch the ignition: asleep, no ECU answers anything."""
         for unit in self.all:
             unit.awake = awake
+
+    def attach(
+        self,
+        bus: CanBus,
+        rng_of: Callable[[str], random.Random],
+        *,
+        on_sample: OnSample | None = None,
+    ) -> None:
+        """Let every ECU answer on a further bus, too; see `build_ecus` and `PowertrainEcu`."""
+        for unit in self.all:
+            unit.attach(bus, rng_of(f"ecu.{unit.name}"), on_sample=on_sample)
 
 
 def build_ecus(

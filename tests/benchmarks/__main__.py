@@ -21,6 +21,8 @@ NAMES = (
     "elm327_paced",
     "gateway_memory",
     "store",
+    "edge_codec",
+    "ingest",
 )
 
 

@@ -21,7 +21,10 @@ import structlog
 
 from server.catalogue import by_name
 from server.clock import SystemClock
+from server.devices.registry import Registry
 from server.errors import StoreError
+from server.ingest import rows, uplink
+from server.ingest.uplink_state import TimeBase
 from server.links import gps, nmea, nmea_sentence
 from server.links.nmea import EpochAssembler, Fix
 from server.links.obd import ObdLink
@@ -31,6 +34,8 @@ from server.links.supervisor import Supervisor
 from server.live import Hub
 from server.pipeline import Pipeline
 from server.readings import Reading
+from server.store.appends import Append
+from server.store.devicelog import DeviceLog
 from server.store.hotlog import HotLog
 
 READER_SLEEP_S = 0.1
@@ -38,6 +43,7 @@ PUBLISH_LATE_S = 1.0
 SECOND_NS = 1_000_000_000
 CLOCK_BEHIND_NS = 5_000_000
 CLOCK_DRIFT_PPM = 1_000
+KEY_FORGOTTEN_S = 60.0
 CENTRAL_EUROPEAN_SUMMER_TIME_NS = 7_200 * SECOND_NS
 MILE_KM = 1.609344
 LIBRARY_TIMEOUT_S = 10.0  # python-OBD's own wait for a byte; it waits twelve times
@@ -654,3 +660,65 @@ def obd_reader_jitters() -> None:
         time.sleep(_real_random_byte() * 1e-6)
         value: float | None = original(link, question)
         return value
+
+
+# -- devices of their own --------------------------------------------------------------------------
+def device_packets_not_stored() -> None:
+    """Every third commit of a device is acknowledged without its readings."""
+    numbers = itertools.count(1)
+
+    @_around(DeviceLog, "append")
+    async def append(original: Any, device_log: DeviceLog, rows: Append) -> Any:
+        if next(numbers) % 3 == 0:
+            rows = msgspec.structs.replace(rows, pieces=())
+        return await original(device_log, rows)
+
+
+def device_rows_late() -> None:
+    """The rows of a device begin one row later than the device says."""
+
+    @_around(TimeBase, "time_ns")
+    def time_ns(original: Any, base: TimeBase, row: int, period_ms: int) -> int:
+        late_ns: int = original(base, row + 1, period_ms)
+        return late_ns
+
+
+def device_values_off() -> None:
+    """Every value of a device is one step too high."""
+
+    @_around(rows, "piece_of")
+    def piece_of(original: Any, decoded: Any, *more: Any) -> Any:
+        decoded.rows[:] = [[v and v + 1 for v in row] for row in decoded.rows]
+        return original(decoded, *more)
+
+    uplink.piece_of = rows.piece_of  # type: ignore[attr-defined]
+
+
+def device_never_acknowledged() -> None:
+    """A device hears of no commit: it keeps everything, and sends it again and again."""
+
+    @_around(uplink.Uplinks, "_answer")
+    def answer(original: Any, uplinks: Any, message: Any, work: Any) -> None:
+        original(uplinks, message, work)
+        work.answer.ack = 0
+        del work.answer.acked[:]
+
+
+def device_readings_not_published() -> None:
+    """The live stream leaves devices out."""
+
+    @_around(Hub, "device_readings")
+    def device_readings(original: Any, hub: Hub, *more: Any) -> None:
+        return None
+
+
+def device_key_refused() -> None:
+    """The gateway forgets a key a minute after it was used first."""
+    used: dict[str, float] = {}
+
+    @_around(Registry, "authenticate")
+    async def authenticate(original: Any, registry: Registry, key: str) -> Any:
+        now_s = time.monotonic()
+        if now_s - used.setdefault(key, now_s) > KEY_FORGOTTEN_S:
+            return None
+        return await original(registry, key)

@@ -62,6 +62,7 @@ CUTS: Mapping[str, Mapping[str, str]] = {
         "for: 20 s, as: late": "for: 10 s, as: late",
         "cruise+200 s": "cruise+110 s",
     },
+    "esp32_provisioning": {},
     "unplugged": {
         "for: 5 min": "for: 150 s",
         "on: obd, hang_up: 8 s": "on: obd, hang_up: 2 s",
@@ -135,6 +136,13 @@ CASES = [
     ("frames_late", "idle", "obd.latency.published.p95"),
     ("error_logged", "idle", "log.errors"),
     ("stop_fails", "idle", "gateway.exit"),
+    # devices of their own
+    ("device_packets_not_stored", "esp32_provisioning", "readings.lost"),
+    ("device_rows_late", "esp32_provisioning", "esp32.time_error.p95"),
+    ("device_values_off", "esp32_provisioning", "esp32.fidelity.max"),
+    ("device_never_acknowledged", "esp32_provisioning", "esp32.queue_max"),
+    ("device_readings_not_published", "esp32_provisioning", "readings.unpublished"),
+    ("device_key_refused", "esp32_provisioning", "esp32.coverage"),
 ]
 
 

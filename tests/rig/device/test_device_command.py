@@ -68,6 +68,16 @@ class RunningDevice:
             time.sleep(0.02)
         pytest.fail(f"expected an event {kind!r} among {self.events}")
 
+    def wait_for_name(self, name: str) -> dict[str, Any]:
+        """Wait for an event of a name, and give it."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline_s:
+            for event in self.events:
+                if event.get("name") == name:
+                    return event
+            time.sleep(0.02)
+        pytest.fail(f"expected an event named {name!r} among {self.events}")
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal; give the exit code. It says nothing on standard error."""
         self.process.send_signal(number)

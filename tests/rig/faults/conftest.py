@@ -27,6 +27,22 @@ class Part:
         """Note it."""
         self.calls.append((kind, start_s, end_s))
 
+    def wifi_out(self, out: bool) -> None:
+        """Note it."""
+        self.calls.append(("wifi_out", out))
+
+    def wifi_fade(self, fade_db: float) -> None:
+        """Note it."""
+        self.calls.append(("wifi_fade", fade_db))
+
+    def wifi_loss(self, loss: float) -> None:
+        """Note it."""
+        self.calls.append(("wifi_loss", loss))
+
+    def reset(self, reason: str) -> None:
+        """Note it."""
+        self.calls.append(("reset", reason))
+
 
 class BareWorld:
     """Lines, streams, notes; what arrives at each end is kept with its instant."""
@@ -37,10 +53,11 @@ class BareWorld:
         self.lines: dict[str, SerialLine] = {}
         self.adapter: Part | None = Part()
         self.receiver: Part | None = Part()
+        self.fleet: Part | None = Part()
         self.notes: list[tuple[float, str, str, str, Mapping[str, Any]]] = []
         self.at_host: list[tuple[float, bytes]] = []
         self.at_device: list[tuple[float, bytes]] = []
-        for name in ("obd", "gps"):
+        for name in ("obd", "gps", "esp32"):
             line = SerialLine(self.env, name, 9600, paced=paced, frame_s=0.0)
             line.attach_host(lambda data: self.at_host.append((self.env.now, data)))
             line.attach_device(lambda data: self.at_device.append((self.env.now, data)))

@@ -11,19 +11,14 @@ from rig.faults import FAULT_KINDS
 from rig.measures.names import MEASURE_NAMES
 from rig.quantity import DIMENSIONS
 from rig.scenario import expand_scenario
+from rig.scenario.esp32 import BOARD_GPS_KEYS, ESP32_KEYS, SEGMENTS, TRANSPORTS, WIFI_KEYS
 from rig.scenario.faults import FAULT_KEYS
 from rig.scenario.gateway import GATEWAY_KEYS
 from rig.scenario.limits import LIMIT_KEYS
 from rig.scenario.load import SCENARIO_KEYS
 from rig.scenario.phases import PHASE_KINDS
-from rig.scenario.world import (
-    GPS_KEYS,
-    OBD_KEYS,
-    WORLD_KEYS,
-    adapter_profiles,
-    receiver_profiles,
-    vehicle_names,
-)
+from rig.scenario.world import GPS_KEYS, OBD_KEYS, WORLD_KEYS
+from rig.scenario.world_names import adapter_profiles, receiver_profiles, vehicle_names
 
 PAGE = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text(encoding="utf-8")
 ROWS = {
@@ -35,6 +30,11 @@ KEYS = {
     *WORLD_KEYS,
     *GPS_KEYS,
     *OBD_KEYS,
+    *ESP32_KEYS,
+    *BOARD_GPS_KEYS,
+    *WIFI_KEYS,
+    *TRANSPORTS,
+    *SEGMENTS,
     *GATEWAY_KEYS,
     *FAULT_KEYS,
     *LIMIT_KEYS,

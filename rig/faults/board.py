@@ -1,0 +1,33 @@
+"""Faults of the ESP32 boards: no Wi-Fi, a weak one, a lossy one, a reset."""
+
+from __future__ import annotations
+
+from rig.faults.strike import End, Strike
+
+
+def wifi_outage(strike: Strike) -> End:
+    """Take every Wi-Fi network away from all boards."""
+    change = strike.ability("fleet", "wifi_out")
+    change(True)
+    return lambda: change(False)
+
+
+def wifi_loss(strike: Strike) -> End:
+    """Lose so many of the boards' requests, and of the answers to them."""
+    change = strike.ability("fleet", "wifi_loss")
+    loss = strike.fault.number("probability_pct") / 100.0
+    change(loss)
+    return lambda: change(-loss)
+
+
+def wifi_fade(strike: Strike) -> End:
+    """Weaken every Wi-Fi network: slower, lossy, in the end not heard at all."""
+    change = strike.ability("fleet", "wifi_fade")
+    fade_db = strike.fault.number("by_db")
+    change(fade_db)
+    return lambda: change(-fade_db)
+
+
+def board_reset(strike: Strike) -> None:
+    """Reset every board at this instant: RAM is gone, flash and settings stay."""
+    strike.ability("fleet", "reset")(strike.fault.word("reason"))

@@ -1,0 +1,34 @@
+"""The names that the models of `sim` have: vehicles, courses, chips.
+
+The models are imported when a file is read: they alone know their names.
+"""
+
+from __future__ import annotations
+
+
+def vehicle_names() -> tuple[str, ...]:
+    """Return the vehicles that `sim` has."""
+    from sim.vehicle import VEHICLES
+
+    return tuple(VEHICLES)
+
+
+def route_names() -> tuple[str, ...]:
+    """Return the courses that `sim` has."""
+    from sim.route import COURSES
+
+    return tuple(COURSES)
+
+
+def adapter_profiles() -> tuple[str, ...]:
+    """Return the adapter profiles that `sim` has."""
+    from sim.elm327 import PROFILES
+
+    return tuple(PROFILES)
+
+
+def receiver_profiles() -> tuple[str, ...]:
+    """Return the receiver profiles that `sim` has."""
+    from sim.gnss import PROFILES
+
+    return tuple(PROFILES)
