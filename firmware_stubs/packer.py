@@ -8,6 +8,7 @@ from server.wire.codec.profile import Profile
 from server.wire.messages import UNKNOWN, TimeBase
 
 PACKET_BYTES = 231  # what the radio carries; the same packets go over every link
+WAIT_ROWS = 8  # held back for the last packet's answer, so that the next one continues from it
 
 
 class Packer:
@@ -28,9 +29,9 @@ class Packer:
         self.base = TimeBase()
         self._queue = queue
         self._flush_ms = plan.flush_ms
-        self._encoder = Encoder(profile, boot, PACKET_BYTES)
+        self._encoder = Encoder(profile, boot, PACKET_BYTES, wait_rows=WAIT_ROWS)
         self._seq = 0
-        self._rows = 0  # in the open packet
+        self._rows = 0  # not yet in a finished packet
         self._opened_ms = 0
         self._begun = False
 
@@ -39,12 +40,13 @@ class Packer:
         if not self._begun:
             self._begun = True
             self._say_state()
-        packet = self._encoder.add(row.number, row.values)
-        if packet is not None:
-            self._put(packet)
         if self._rows == 0:
             self._opened_ms = now_ms
         self._rows += 1
+        packet = self._encoder.add(row.number, row.values)
+        if packet is not None:
+            self._put(packet)
+            self._opened_ms = now_ms
 
     def flush_late(self, now_ms: int) -> None:
         """Finish a packet that has waited long enough."""
@@ -52,10 +54,11 @@ class Packer:
             self.flush()
 
     def flush(self) -> None:
-        """Finish the open packet."""
+        """Finish the open packet, and what was held back behind it."""
         packet = self._encoder.flush()
-        if packet is not None:
+        while packet is not None:
             self._put(packet)
+            packet = self._encoder.flush()
 
     def set_base(self, row: int, utc_ms: int, source: int) -> None:
         """Say when rows from here on are taken; those before keep the base that they have."""
@@ -78,9 +81,10 @@ class Packer:
         self._encoder.key()
 
     def _put(self, packet: bytes) -> None:
-        self._queue.put(self._seq, self._rows, packet)
+        rows = self._encoder.finished_rows
+        self._queue.put(self._seq, rows, packet)
         self._seq += 1
-        self._rows = 0
+        self._rows -= rows
 
     def _say_state(self) -> None:
         base = self.base

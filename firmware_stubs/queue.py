@@ -16,6 +16,10 @@ import struct
 
 from firmware_stubs.hal import SECTOR_BYTES, Hal
 
+TYPE_CHECKING = False  # MicroPython has no typing; a checker takes this name for True
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 STATE = 1
 PACKET = 2
 LONGEST_PACKET_BYTES = 1024
@@ -276,9 +280,15 @@ class Queue:
 
     # --- reading ---
 
-    def batch(self, most_bytes: int, most_packets: int) -> Batch | None:
-        """Give the oldest packets that wait and go together; None when none waits."""
+    def batch(
+        self, most_bytes: int, most_packets: int, skipped: "Sequence[tuple[int, int]]" = ()
+    ) -> Batch | None:
+        """Give the oldest packets that wait and go together; None when none waits.
+
+        Those of `skipped`, as (boot, seq), are left out.
+        """
         batch: Batch | None = None
+        waits = False
         for sector in self._in_order():
             generation = self._generation_of(sector)
             state = None
@@ -287,6 +297,8 @@ class Queue:
             while record is not None:
                 if record.kind == STATE:
                     state = _read_state(record.payload)
+                elif record.pending and skipped and _is_one_of(skipped, state, record):
+                    waits = True
                 elif record.pending and state is not None:
                     offset = sector * SECTOR_BYTES + record.at
                     if batch is None:
@@ -296,7 +308,7 @@ class Queue:
                     batch.entries.append(Entry(offset, generation, record.payload))
                     batch.bytes += len(record.payload) - _NUMBERS_BYTES
                 record = walk.next()
-            if batch is None and sector != self._sector:
+            if batch is None and not waits and sector != self._sector:
                 self._oldest = self._next(sector)
         return self._with_time(batch) if batch is not None else None
 
@@ -341,6 +353,11 @@ class Queue:
                     found.append(state.profile_hash)
                 record = walk.next()
         return found
+
+
+def _is_one_of(skipped: "Sequence[tuple[int, int]]", state: State | None, record: _Record) -> bool:
+    seq = struct.unpack("<I", record.payload[:4])[0]
+    return state is not None and (state.boot, seq) in skipped
 
 
 def _fits(batch: Batch, state: State, record: _Record, most_bytes: int, most_packets: int) -> bool:

@@ -34,6 +34,7 @@ MOST_VOIDS = 256
 FIRST_PAUSE_MS = 1000
 LONGEST_PAUSE_MS = 60000
 REFUSED_PAUSE_MS = 30000
+MOST_SKIPPED = 128
 MOST_TRIES = 16  # of a packet that the gateway passes over without a word
 PROFILE = 1  # parts of a Hello that are sent when they are asked for
 TEMPLATES = 2
@@ -126,8 +127,8 @@ class Gateway:
         self._parts = 0  # that the gateway has asked for
         self._urgent = False
         self._voids: list[tuple[int, int]] = []
-        self._most_packets = MOST_PACKETS
         self._tries: dict[tuple[int, int], int] = {}  # (boot, seq) -> times passed over
+        self._skipped: list[tuple[int, int]] = []  # left out of the next batch
 
     def hello_again(self) -> None:
         """Send a Hello with the next message: something in it has changed."""
@@ -165,7 +166,10 @@ class Gateway:
             return
         self._take_dropped()
         limit = min(self._batch_bytes, link.BATCH_BYTES)
-        self._batch = self._queue.batch(limit, self._most_packets)
+        self._batch = self._queue.batch(limit, MOST_PACKETS, self._skipped)
+        if self._batch is None and self._skipped:
+            self._skipped = []
+            self._batch = self._queue.batch(limit, MOST_PACKETS)
         message = self._message(self._batch, now_ms)
         self._boot = message.boot
         self._link = link
@@ -338,20 +342,24 @@ class Gateway:
         """Count how often packets were passed over, and give up those that always are.
 
         A packet whose header cannot be read has no number that an answer could refuse. It is known
-        by one behind it being taken, or by coming alone: where nothing of a batch was taken, the
-        next one is a single packet, so that what can be taken is not given up with it.
+        by others being taken while it is not, or by being the only one. Where nothing of a batch
+        was taken, the next one is of what comes behind it.
         """
+        tries = self._tries
         stuck = 0 < sent == len(silent)
-        if stuck and sent == 1:
+        counted = self._skipped if sent > len(silent) else []
+        if stuck and self._queue.packets == 1:
             passed = 1
-        self._most_packets = 1 if stuck and sent > 1 else MOST_PACKETS
-        for entry in silent[:passed]:
+        for key in counted + [(self._boot, entry.seq) for entry in silent[:passed]]:
+            tries[key] = tries.get(key, 0) + 1
+        for entry in silent:
             key = (self._boot, entry.seq)
-            self._tries[key] = self._tries.get(key, 0) + 1
-            if self._tries[key] >= MOST_TRIES:
+            if tries.get(key, 0) >= MOST_TRIES:
                 self._give_up(entry, f"given up: sent {MOST_TRIES} times, and no answer names it")
-                del self._tries[key]
-        if len(self._tries) > MOST_PACKETS:  # some were dropped with their sector
+                del tries[key]
+        skipped = self._skipped + [(self._boot, entry.seq) for entry in silent] if stuck else []
+        self._skipped = skipped if len(skipped) <= MOST_SKIPPED else []
+        if len(tries) > MOST_SKIPPED:  # some were dropped with their sector
             self._tries = {}
 
     def _give_up(self, entry: Entry, reason: str) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from server.config import GatewayConfig
+    from server.store.embedded import EmbeddedPostgres
 
 EXAMPLE = """\
 With no file: device car-1, no links, embedded PostgreSQL, http://127.0.0.1:8000.
@@ -32,7 +34,8 @@ Every key outside [links] can be set in the environment: TELERIG_HTTP_PORT=8001,
 TELERIG_DATABASE_URL=postgresql://user:password@host/name.
 
 SIGTERM or Ctrl-C stops the links, stores what was accepted, and ends with exit code 0.
-Exit code 1: something failed (database away, port busy); 2: the configuration is wrong.
+Exit code 1: something failed (database away, port busy, embedded PostgreSQL gone); 2: the
+configuration is wrong.
 """
 
 
@@ -100,18 +103,18 @@ def _serve(config: GatewayConfig) -> int:
 
     data_dir = config.database.data_dir or default_data_dir(os.environ)
     with EmbeddedPostgres(data_dir) as postgres:
-        _run(config.with_database_url(postgres.start()))
+        _run(config.with_database_url(postgres.start()), postgres)
     return 0
 
 
-def _run(config: GatewayConfig) -> None:
+def _run(config: GatewayConfig, postgres: EmbeddedPostgres | None = None) -> None:
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_signal(config))
+        runner.run(_until_signal(config, postgres))
 
 
-async def _until_signal(config: GatewayConfig) -> None:
+async def _until_signal(config: GatewayConfig, postgres: EmbeddedPostgres | None) -> None:
     import gc
     import signal
 
@@ -132,4 +135,41 @@ async def _until_signal(config: GatewayConfig) -> None:
         gc.freeze()
         print(f"listening on {gateway.url}", flush=True)
 
-    await serve(config, stop=stop, on_ready=on_ready)
+    if postgres is None:
+        await serve(config, stop=stop, on_ready=on_ready)
+        return
+    async with _stops_with(postgres, stop):
+        await serve(config, stop=stop, on_ready=on_ready)
+
+
+@contextlib.asynccontextmanager
+async def _stops_with(postgres: EmbeddedPostgres, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Set `stop` when the embedded server is gone, and say at the end that this was why.
+
+    Nobody starts it again inside this process: whoever looks after the gateway starts both, and
+    what the server has left is looked at as at any start.
+    """
+    from server.errors import EmbeddedPostgresError, ReadingsNotStored
+
+    gone = ""
+
+    async def watch() -> None:
+        nonlocal gone
+        how = await postgres.ended()
+        if not stop.is_set():  # a service manager may end both at once
+            gone = how
+            stop.set()
+
+    watching = asyncio.create_task(watch(), name="embedded PostgreSQL")
+    lost = ""
+    try:
+        yield
+    except ReadingsNotStored as error:
+        if not gone:
+            raise
+        lost = f"; {error}"
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    if gone:
+        raise EmbeddedPostgresError(f"{gone}; start the gateway again{lost}")

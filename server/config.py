@@ -9,6 +9,7 @@
     port = 8000                     # 0: any free port, reported when the gateway is ready
     origins = ["https://…"]         # pages of other sites that may use the API (CORS, WebSockets)
     ws_heartbeat_s = 30             # of /api/v1/realtime/subscribe
+    connections = 1000              # open at a time, WebSockets included; beyond them 503
 
     [api]
     secret = "…"                    # the operator's key, 16 characters or more; none: nobody's
@@ -98,7 +99,7 @@ _TEXT_KEYS: Mapping[str, tuple[str, ...]] = {
     "log": ("format", "level"),
 }
 _INTEGER_KEYS: Mapping[str, tuple[str, ...]] = {
-    "http": ("port", "ws_heartbeat_s"),
+    "http": ("port", "ws_heartbeat_s", "connections"),
     "api": ("device_requests_per_s",),
     "compat": ("s4_port",),
     "pipeline": ("queue_readings", "flush_ms", "publish_ms"),
@@ -123,6 +124,7 @@ class HttpConfig(msgspec.Struct, frozen=True):
     port: int = 8000
     origins: tuple[str, ...] = ()
     ws_heartbeat_s: int = 30
+    connections: int = 1000
 
 
 class ApiConfig(msgspec.Struct, frozen=True):
@@ -348,6 +350,7 @@ def _http(section: Section) -> HttpConfig:
         port=section.integer("port", 8000, minimum=0, maximum=65_535),
         origins=_origins(section),
         ws_heartbeat_s=section.integer("ws_heartbeat_s", 30, minimum=1, maximum=3600),
+        connections=section.integer("connections", 1000, minimum=1, maximum=1_000_000),
     )
     section.done()
     return http

@@ -17,6 +17,7 @@ from server.control.control import Control
 from server.control.json_file import WatchedFile
 from server.control.templates import load_templates
 from server.devices.access import Access
+from server.devices.refused_keys import RefusedKeys
 from server.devices.registry import Registry
 from server.ingest.link_services import GatewayServices
 from server.ingest.service import Ingest
@@ -77,7 +78,11 @@ class Gateway:
             },
         )
         self.access = Access(
-            self.registry, config.api.secret, clock, config.api.device_requests_per_s
+            self.registry,
+            config.api.secret,
+            clock,
+            RefusedKeys(clock, self._key_refused),
+            config.api.device_requests_per_s,
         )
         self.hub = Hub(config.device, boot, clock)
         self.control = Control(
@@ -115,6 +120,10 @@ class Gateway:
         await self.ingest.log.close()
         await self.control.close()
         await self.registry.close()
+
+    def _key_refused(self, device: str, reason: str, example: str) -> None:
+        """Count a refused request of a device."""
+        self.ingest.log.refusals.add(device, reason, example)
 
     def _command_changed(self, command: CommandStatus) -> None:
         """Publish a change of a command."""

@@ -22,6 +22,7 @@ from server.config import GatewayConfig, HttpConfig, LinkConfig
 from server.config_section import Where
 from server.errors import ConfigError, ListenError, ReadingsNotStored
 from server.gateway import Gateway
+from server.http_protocol import Limits, bounded_by
 from server.links.base import Link, LinkReport
 from server.links.registry import link_class
 from server.links.supervisor import LinkFactory, Supervisor
@@ -221,7 +222,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 make_app(gateway),
-                http="httptools",
+                http=bounded_by(Limits(gateway.config.http.connections, gateway.clock)),
                 ws="websockets-sansio",
                 ws_per_message_deflate=False,
                 ws_max_size=WS_MESSAGE_BYTES,

@@ -46,6 +46,9 @@ class SurfaceAccess:
         if self._key is not None:
             given = hashlib.sha256(connection.headers.get(HEADER, "").encode()).digest()
             if not hmac.compare_digest(given, self._key):
+                if HEADER in connection.headers:
+                    why = f"is not that of [compat] {self._name}_key"
+                    self._access.refused(why, connection)
                 raise unauthorized(f"the key of [compat] {self._name}_key", connection)
             return
         found = why_not_local(connection)

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from server.answers import Refusal
 from server.clock import Clock
 from server.devices.rate import Rate
+from server.devices.refused_keys import KeyRefusal, RefusedKeys
 from server.devices.registry import Device, Registry
 
 HEADER = "X-API-Key"
@@ -36,12 +37,19 @@ class Access:
         registry: knows the devices.
         secret: the operator's; None lets no operator in.
         clock: for rates.
+        refused: told of each key that is refused.
         requests_per_s: of one device; 0: as many as it likes.
     """
 
     def __init__(
-        self, registry: Registry, secret: str | None, clock: Clock, requests_per_s: int = 0
+        self,
+        registry: Registry,
+        secret: str | None,
+        clock: Clock,
+        refused: RefusedKeys,
+        requests_per_s: int = 0,
     ) -> None:
+        self._refused = refused
         self._requests = Rate(requests_per_s, requests_per_s * BURST_S, clock)
         self._failures = Rate(FAILURES_PER_S, FAILURES_BURST, clock)
         self._registry = registry
@@ -53,15 +61,15 @@ class Access:
         Raises:
             Refusal: 401 for anybody else, 429 where the peer has tried too many secrets.
         """
-        peer = connection.client.host if connection.client is not None else ""
-        is_tried = HEADER in connection.headers
-        if is_tried:
-            # A chosen secret may be short enough to be guessed; keys of devices are not.
-            _check_rate(self._failures.wait_s(peer), "fewer wrong secrets from one address")
-        if not self.is_operator(connection):
-            if is_tried:
-                self._failures.take(peer)
-            raise unauthorized("the API secret" if self._secret else NO_SECRET, connection)
+        # The right secret first, in constant time: who guesses, behind the same proxy perhaps, must
+        # not lock the operator out.
+        if self.is_operator(connection):
+            return
+        if HEADER in connection.headers:
+            self.refused("is not the API secret", connection)
+            wait_s = self._failures.take(address(connection))
+            _check_rate(wait_s, "fewer wrong secrets from one address")
+        raise unauthorized("the API secret" if self._secret else NO_SECRET, connection)
 
     def is_operator(self, connection: HTTPConnection) -> bool:
         """Tell whether the request carries the API secret."""
@@ -83,9 +91,15 @@ class Access:
         key = connection.headers.get(HEADER)
         device = await self._registry.authenticate(key) if key else None
         if device is None:
+            if key:
+                self._refused.note(self._registry.why_refused(key), address(connection))
             raise unauthorized("a live key of an active device", connection)
         _check_rate(self._requests.take(device.id), "fewer requests a second of one device")
         return device
+
+    def refused(self, why: str, connection: HTTPConnection) -> None:
+        """Leave a trace of a key that is no device's, and was refused."""
+        self._refused.note(KeyRefusal(why), address(connection))
 
     async def reader(self, connection: HTTPConnection, device: str) -> None:
         """Let pass who may see a device: the operator, and the device itself.
@@ -98,6 +112,11 @@ class Access:
         found = await self.device(connection)
         if found.id != device:
             raise unauthorized("the API secret, or a key of that device", connection)
+
+
+def address(connection: HTTPConnection) -> str:
+    """Give the address of who asks."""
+    return connection.client.host[:64] if connection.client is not None else ""
 
 
 def unauthorized(expected: str, connection: HTTPConnection) -> Refusal:

@@ -15,6 +15,8 @@ from server.devices.client import DEFAULT_URL, Client, UsageError, part
 from server.errors import ServerError
 
 FOREVER = "forever"
+WIDEST = 60
+"""Characters of what a device says, or is told, in a table; a status has hundreds."""
 
 
 class DevicesCommand:
@@ -156,7 +158,10 @@ def _shown(action: str, answer: Any) -> str:
         case "list":
             return _devices(answer["devices"])
         case "show":
-            return f"{_devices([answer['device']])}\n\n{_keys(answer['keys'])}"
+            parts = [_devices([answer["device"]]), _keys(answer["keys"])]
+            if answer.get("refused"):
+                parts.append(_refused(answer["refused"]))
+            return "\n\n".join(parts)
         case "revoke":
             return _keys(answer["keys"])
         case "register" | "rotate":
@@ -192,17 +197,24 @@ def _keys(keys: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _refused(refused: Sequence[Mapping[str, Any]]) -> str:
+    return table(
+        ("refused requests", "count", "last"),
+        [(one["reason"], str(one["count"]), _when(one["last_ns"])) for one in refused],
+    )
+
+
 def _commands(commands: Sequence[Mapping[str, Any]]) -> str:
     return table(
-        ("command", "name", "parameters", "state", "detail", "queued"),
+        ("command", "name", "state", "queued", "parameters", "detail"),
         [
             (
                 str(command["id"]),
                 command["name"],
-                json.dumps(command["parameters"]),
                 command["state"] + (" (late)" if command["late"] else ""),
-                command["detail"] or "-",
                 _when(command["queued_ns"]),
+                _cut(json.dumps(command["parameters"])),
+                _cut(command["detail"] or "-"),
             )
             for command in commands
         ],
@@ -220,6 +232,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in clean
     )
+
+
+def _cut(text: str) -> str:
+    """Keep a line of a table short; --json has all of it."""
+    return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
 
 
 def _yes(flag: bool) -> str:

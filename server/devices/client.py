@@ -37,8 +37,7 @@ class Client:
     """
 
     def __init__(self, url: str, secret: str) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(f"expected a URL http://… or https://…, found {url[:80]!r}")
+        host = _host(url)
         if not secret:
             raise UsageError(
                 "expected the gateway's API secret, found none; set TELERIG_API_SECRET to what "
@@ -48,7 +47,7 @@ class Client:
             raise UsageError("expected an API secret of printable ASCII characters")
         self._url = url.rstrip("/")
         self._secret = secret
-        self._open = _opener(url).open
+        self._open = _opener(host).open
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Give the gateway's answer as decoded JSON.
@@ -83,12 +82,26 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow nothing; the answer is then an error with its code."""
 
 
-def _opener(url: str) -> urllib.request.OpenerDirector:
-    handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
+def _host(url: str) -> str:
+    """Give the host of a gateway's URL.
+
+    Raises:
+        UsageError: it is no such URL.
+    """
     try:
-        host = urllib.parse.urlsplit(url).hostname
-    except ValueError as error:
-        raise UsageError(f"expected a URL http://… or https://…, found {url[:80]!r}") from error
+        parts = urllib.parse.urlsplit(url)
+        host = parts.hostname or ""
+        host.encode("idna")  # as a look-up would: an empty or endless part is no name
+        is_right = parts.scheme in ("http", "https") and bool(host) and parts.port != 0
+    except ValueError:  # of the port and of the name too
+        is_right = False
+    if not is_right or parts.query or parts.fragment or parts.username or " " in url:
+        raise UsageError(f"expected a URL http://HOST:PORT or https://…, found {url[:80]!r}")
+    return host
+
+
+def _opener(host: str) -> urllib.request.OpenerDirector:
+    handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
     if host in ("127.0.0.1", "localhost", "::1"):
         handlers.append(urllib.request.ProxyHandler({}))  # a proxy has another localhost
     return urllib.request.build_opener(*handlers)

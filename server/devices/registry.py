@@ -20,6 +20,7 @@ import structlog
 
 from server.clock import Clock
 from server.devices.key import SECRET_BYTES, Key
+from server.devices.refused_keys import REASON, KeyRefusal
 from server.errors import DeviceConflict, StoreError, UnknownDevice
 from server.store.connection import DATABASE_ERRORS, first_line
 
@@ -62,6 +63,14 @@ class MintedKey(msgspec.Struct, frozen=True):
     key: str
 
 
+class RefusedRequests(msgspec.Struct, frozen=True):
+    """Requests with a key of a device that were refused, by reason."""
+
+    reason: str
+    count: int
+    last_ns: int
+
+
 class _Stored(msgspec.Struct, frozen=True):
     """What authentication needs of a key."""
 
@@ -74,8 +83,11 @@ class _Stored(msgspec.Struct, frozen=True):
 
 
 class _Entry(msgspec.Struct, frozen=True):
+    """A device, its keys that may work, and those that were revoked."""
+
     device: Device
     keys: tuple[_Stored, ...]
+    ended: tuple[_Stored, ...] = ()
 
 
 class Registry:
@@ -131,6 +143,28 @@ class Registry:
                 return entry.device
         return self._of_fixed(key)
 
+    def why_refused(self, key: str) -> KeyRefusal:
+        """Say why `authenticate` has just refused a key."""
+        parsed = Key.parse(key)
+        if parsed is None:
+            fixed = self._fixed.get(hashlib.sha256(key.encode()).digest())
+            if fixed is not None:
+                return KeyRefusal("of a deactivated device", fixed)
+            return KeyRefusal("is no device key, or mistyped")
+        entry = self._entries.get(parsed.device)
+        if entry is None:
+            return KeyRefusal("names a device that is not registered")
+        device = entry.device
+        sha256 = parsed.sha256
+        for stored in (*entry.keys, *entry.ended):
+            if hmac.compare_digest(stored.sha256, sha256):
+                if not device.active:
+                    return KeyRefusal("of a deactivated device", device.id, stored.id)
+                why = "expired" if stored in entry.keys else "revoked"
+                return KeyRefusal(why, device.id, stored.id)
+        # Anybody can write such a key: it is no news of that device.
+        return KeyRefusal("was never given out here")
+
     async def find(self, device: str) -> Device | None:
         """Give a device by its id, active or not."""
         await self._fresh()
@@ -158,6 +192,17 @@ class Registry:
             )
         now_ns = self._clock.now_ns()
         return [self._status(row, now_ns) for row in rows]
+
+    async def refused(self, device: str) -> list[RefusedRequests]:
+        """Give what was refused of a device because of its key, the newest first."""
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(
+                "SELECT reason, count, last_ns FROM device_refusals"
+                " WHERE device = $1 AND starts_with(reason, $2) ORDER BY last_ns DESC",
+                device,
+                REASON,
+            )
+        return [RefusedRequests(*row) for row in rows]
 
     async def register(
         self, device: str, name: str = "", vin: str | None = None
@@ -260,7 +305,8 @@ class Registry:
         entry = self._entries.get(device)
         if entry is not None:
             kept = tuple(key for key in entry.keys if key.id != key_id)
-            self._entries[device] = _Entry(entry.device, kept)
+            ended = tuple(key for key in entry.keys if key.id == key_id)
+            self._entries[device] = _Entry(entry.device, kept, entry.ended + ended)
         async with self._changing() as connection:
             await self._device(connection, device)
             found = await connection.fetchval(
@@ -280,7 +326,8 @@ class Registry:
         """
         entry = self._entries.get(device)
         if entry is not None:
-            self._entries[device] = _Entry(msgspec.structs.replace(entry.device, active=False), ())
+            gone = msgspec.structs.replace(entry.device, active=False)
+            self._entries[device] = _Entry(gone, (), entry.ended + entry.keys)
         async with self._changing() as connection, connection.transaction():
             await self._device(connection, device)
             await connection.execute("UPDATE devices SET active = false WHERE id = $1", device)
@@ -441,12 +488,19 @@ async def _load(connection: asyncpg.Connection, device: str | None) -> dict[str,
         device,
     )
     keys: dict[str, list[_Stored]] = {}
+    ended: dict[str, list[_Stored]] = {}
     for row in await connection.fetch(
-        "SELECT device, id, sha256, expires_ns FROM device_keys"
-        " WHERE revoked_ns IS NULL AND ($1::text IS NULL OR device = $1) ORDER BY id",
+        "SELECT device, id, sha256, expires_ns, revoked_ns FROM device_keys"
+        " WHERE $1::text IS NULL OR device = $1 ORDER BY id",
         device,
     ):
-        keys.setdefault(row["device"], []).append(
+        of = keys if row["revoked_ns"] is None else ended
+        of.setdefault(row["device"], []).append(
             _Stored(row["id"], bytes(row["sha256"]), row["expires_ns"])
         )
-    return {row["id"]: _Entry(Device(*row), tuple(keys.get(row["id"], ()))) for row in rows}
+    return {
+        row["id"]: _Entry(
+            Device(*row), tuple(keys.get(row["id"], ())), tuple(ended.get(row["id"], ()))
+        )
+        for row in rows
+    }

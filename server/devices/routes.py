@@ -118,14 +118,15 @@ class DeviceApi:
         return JsonResponse({"devices": await self._registry.devices(inactive=every == "true")})
 
     async def device(self, request: Request) -> Response:
-        """Give a device and its keys, without their secrets."""
+        """Give a device, its keys without their secrets, and what was refused because of them."""
         self._access.operator(request)
         known(request, ())
         device = device_of_path(request)
         keys = await self._registry.keys(device)
         found = await self._registry.find(device)
         assert found is not None  # its keys are there, and no device is ever deleted
-        return JsonResponse({"device": found, "keys": keys})
+        refused = await self._registry.refused(device)
+        return JsonResponse({"device": found, "keys": keys, "refused": refused})
 
     async def deactivate(self, request: Request) -> Response:
         """End a device."""

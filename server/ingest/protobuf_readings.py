@@ -133,6 +133,10 @@ def finished(batch: Batch) -> Batch:
         raise BadParameter("boot", f"0 to {BOOT_LIMIT - 1}", str(batch.boot))
     if batch.seq == 0 and batch.boot == 0:
         batch.seq = content_number(batch.good.columns)
+    elif batch.boot == 0:
+        # Boot 0 would be the same after each restart: other readings would count as duplicates.
+        expected = f"where seq is given, a number from 1 to {BOOT_LIMIT - 1}, drawn at each start"
+        raise BadParameter("boot", expected, "0 or none")
     elif not 1 <= batch.seq < SEQ_LIMIT:
         raise BadParameter("seq", "the number of the first reading, from 1", str(batch.seq))
     return batch

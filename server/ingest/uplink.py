@@ -228,17 +228,16 @@ class Uplinks:
         if profile is None and hello.profile_hash:
             if state.profile is None or state.profile.hash != hello.profile_hash:
                 state.want(hello.profile_hash)
-        elif profile is not None:
-            if state.use(profile):
-                work.changed = True
-                log.info(
-                    "device hello",
-                    device=device.id,
-                    boot=message.boot,
-                    firmware=hello.firmware[:LOG_CHARACTERS],
-                    reset=hello.reset_reason[:LOG_CHARACTERS],
-                    signals=len(profile.signals),
-                )
+        elif profile is not None and state.use(profile):
+            work.changed = True
+            log.info(
+                "device hello",
+                device=device.id,
+                boot=message.boot,
+                firmware=hello.firmware[:LOG_CHARACTERS],
+                reset=hello.reset_reason[:LOG_CHARACTERS],
+                signals=len(profile.signals),
+            )
         if hello.vin and hello.vin != state.vin:
             check_vin(hello.vin, "hello.vin")
             state.vin = hello.vin

@@ -23,6 +23,7 @@ USER = "wifiprov"
 PASSWORD_VARIABLE = "TELERIG_PROVISION_PASSWORD"
 PASSPHRASE_VARIABLE = "TELERIG_WIFI_PASSPHRASE"
 SECRET_VARIABLE = "TELERIG_API_SECRET"
+MOST_BAUD = 4_000_000
 DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 EPILOG = f"""\
@@ -188,6 +189,8 @@ def wanted_of(args: argparse.Namespace, env: Mapping[str, str]) -> Wanted:
             "--device: expected 1 to 64 letters, digits, '.', '_' or '-', "
             f"the first a letter or digit; got {args.device!r}"
         )
+    if not 0 < args.baud <= MOST_BAUD:
+        raise UsageError(f"--baud: expected 1 to {MOST_BAUD}, got {args.baud}")
     if not 0 < args.timeout <= 86_400:
         raise UsageError(f"--timeout: expected seconds above 0, got {args.timeout:g}")
     password = args.password

@@ -66,11 +66,16 @@ class ConsoleTransport:
 
     def __init__(self, port: Port, session: int, timeout_s: float = TIMEOUT_S) -> None:
         self._port, self._session, self._timeout_s = port, session, timeout_s
+        self._is_fresh = True
 
     def exchange(self, endpoint: str, body: bytes) -> bytes:
         """Send a request and give the answer."""
         head = f"{endpoint} {self._session} ".encode()
         try:
+            if self._is_fresh:
+                # What somebody typed, or noise from plugging in, ends here and not in our line.
+                self._port.write(b"\r")
+                self._is_fresh = False
             self._port.write(head + body.hex().encode() + b"\r")
             return self._answer(endpoint, head)
         except OSError as error:  # pyserial's own errors are OSErrors

@@ -24,9 +24,13 @@ def parse_address(text: str) -> tuple[str, int]:
         ValueError: it is none of these.
     """
     parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
-    if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
+    host, port = parts.hostname or "", DEFAULT_PORT if parts.port is None else parts.port
+    is_more = parts.path not in ("", "/") or parts.query or parts.fragment or parts.username
+    is_host = host.isprintable() and not any(c.isspace() for c in host)
+    if parts.scheme != "http" or not (host and is_host and port) or is_more:
         raise ValueError(f"expected HOST or HOST:PORT, got {text!r}")
-    return parts.hostname, parts.port or DEFAULT_PORT
+    host.encode("idna")  # as a look-up would: an empty or endless part is no name
+    return host, port
 
 
 class HttpTransport:

@@ -8,6 +8,7 @@ ends that (`server.store.keeper`); any number run side by side, as root or as an
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import json
@@ -103,6 +104,26 @@ class EmbeddedPostgres:
             process, self._keeper = self._keeper, None
             self.pid = None
             _end(process)
+
+    async def ended(self) -> str:
+        """Return when the server is gone although nobody has called `stop`; say how it went.
+
+        Costs nothing while it waits: the keeper ends with its server, and so does its output.
+        """
+        if self._keeper is None or self._keeper.stdout is None:
+            raise EmbeddedPostgresError("expected a server that runs, this one is stopped")
+        stdout = self._keeper.stdout
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_reader(stdout.fileno(), ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(stdout.fileno())
+        line = stdout.readline()
+        how = json.loads(line)["ended"] if line else "was stopped from outside"
+        log = f"; see {self.data_dir / 'postgres.log'}" if self.data_dir is not None else ""
+        return f"the embedded PostgreSQL {how}{log}"
 
     def url(self, database: str) -> str:
         """Give the URL of a database of this server."""

@@ -3,7 +3,8 @@
 A program of its own, started by `server.store.embedded` with one JSON argument; imports nothing
 but the standard library, and nothing of this project. It answers with one JSON line on stdout,
 {"socket_dir": …, "pid": …} or {"error": …}, and then waits. At the end of its stdin (the parent
-closed it, or died by whatever means) it stops the server and removes what was temporary.
+closed it, or died by whatever means) it stops the server and removes what was temporary. Where the
+server ends by itself, a second line says how, {"ended": …}, and the keeper ends as well.
 
 PostgreSQL refuses to run as root. As root, this process therefore enters a user namespace in
 which root is another, known uid: nothing changes outside. initdb wants its uid to have a name; a
@@ -395,6 +396,11 @@ def complaint(lines: list[str]) -> str:
     return lines[-1].strip() if lines else "it says nothing"
 
 
+def how_ended(code: int) -> str:
+    """Say what an exit code of the server means."""
+    return f"was killed by signal {-code}" if code < 0 else f"ended by itself with code {code}"
+
+
 def read_from(log: Path, begin: int) -> list[str]:
     """Give the lines of a log after a place in it."""
     with log.open("rb") as file:
@@ -426,9 +432,14 @@ def main() -> NoReturn:
         code = 1
     with contextlib.suppress(OSError):
         os.write(1, json.dumps(answer).encode() + b"\n")
+    ended = None
     if code == 0:
         keeper.wait(0)
+        ended = keeper.server.poll() if keeper.server is not None else None
     keeper.stop()
+    if ended is not None:
+        with contextlib.suppress(OSError):
+            os.write(1, json.dumps({"ended": how_ended(ended)}).encode() + b"\n")
     os._exit(code)
 
 

@@ -184,6 +184,7 @@ class FakeGateway:
             `times`.
         profiles, templates: hash -> what was told in full. What is not there is asked for.
         hello_bytes: of each Hello as it came.
+        knows_hashes: it does; else it is one of the time before them, and wants whole hellos.
         repeats: packets that came again with the same content.
         conflicts: packets that came again with other content.
         uplinks: bodies, in order.
@@ -199,6 +200,7 @@ class FakeGateway:
         self.profiles: dict[bytes, bytes] = {}
         self.templates = {}  # type: ignore[var-annotated]
         self.hello_bytes: list[int] = []
+        self.knows_hashes = True
         self.times: dict[tuple[int, int], object] = {}
         self.last_time = {}  # type: ignore[var-annotated]
         self.voids: list[tuple[int, int]] = []
@@ -243,6 +245,10 @@ class FakeGateway:
 
     def _take_hello(self, boot: int, hello, down: Downlink) -> None:  # type: ignore[no-untyped-def]
         self.hello_bytes.append(len(hello.to_bytes()))
+        if not self.knows_hashes:
+            if hello.profile:
+                self.hellos[boot] = hello
+            return
         if hello.profile:
             self.profiles[hello.profile_hash] = hello.profile
         if hello.templates:

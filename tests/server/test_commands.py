@@ -81,6 +81,26 @@ def test_a_life_with_the_embedded_database(tmp_path: Path, number: int) -> None:
     assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists()
 
 
+@pytest.mark.parametrize("who", ["server", "keeper"])
+def test_the_end_of_the_embedded_database(tmp_path: Path, who: str) -> None:
+    """Its own PostgreSQL is killed: exit code 1, one line that says so, and it can start again."""
+    data_dir = tmp_path / "data"
+    for _attempt in range(2):
+        with started(TELERIG_DATABASE_DATA_DIR=str(data_dir)) as (process, _):
+            server = int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+            parent = int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1])
+            os.kill(server if who == "server" else parent, signal.SIGKILL)
+            _, err = process.communicate(timeout=40)
+        assert process.returncode == 1, err
+        (line,) = [line for line in err.splitlines() if line.startswith("telerig serve: ")]
+        how = "was killed by signal 9" if who == "server" else "was stopped from outside"
+        assert line == (
+            f"telerig serve: the embedded PostgreSQL {how}; see {data_dir / 'postgres.log'}; "
+            "start the gateway again"
+        )
+        assert "Traceback" not in err
+
+
 def test_on_a_given_database(database_url: str, tmp_path: Path) -> None:
     """With a database URL no server of its own is started."""
     file = tmp_path / "telerig.toml"

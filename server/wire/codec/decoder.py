@@ -1,7 +1,7 @@
 """Packets in, rows out. A packet that is not of this boot and profile gives no row."""
 
 from server.wire.codec import varint
-from server.wire.codec.checks import crc16, seed
+from server.wire.codec.checks import seed
 from server.wire.codec.coder import CodeReader
 from server.wire.codec.model import Model
 from server.wire.codec.packet import (
@@ -13,8 +13,9 @@ from server.wire.codec.packet import (
     Header,
     NeedKey,
     PacketError,
+    check_of,
+    folded,
     most_rows,
-    plain_row,
     read_plain_row,
 )
 from server.wire.codec.profile import Profile
@@ -138,8 +139,11 @@ class Decoder:
                 model.state(),
             )
             self._idle.append(model)
-        crc = crc16(packet[: len(packet) - CRC_BYTES], self._seed)
-        if crc16(plain_row(decoded.rows[-1]), crc) != packet[-2] << 8 | packet[-1]:
+        fold = first_row
+        for row in decoded.rows:
+            fold = folded(fold, row)
+        crc = check_of(packet[: len(packet) - CRC_BYTES], self._seed, fold, decoded.rows[-1])
+        if crc != packet[-2] << 8 | packet[-1]:
             raise BadPacket("the check sum is wrong: damaged, or of another boot or profile")
         if self._bounded:
             self._scale(decoded)

@@ -1,13 +1,15 @@
 """Rows in, packets out."""
 
-from server.wire.codec.checks import crc16, seed
+from server.wire.codec.checks import seed
 from server.wire.codec.coder import CodeWriter
 from server.wire.codec.model import GREATEST_STEPS, Model
 from server.wire.codec.packet import (
     CONTINUED,
     CRC_BYTES,
     PLAIN,
+    check_of,
     check_row,
+    folded,
     header,
     most_rows,
     plain_row,
@@ -30,6 +32,9 @@ class Encoder:
             Each takes some 10 bytes a signal.
         wait_rows: rows that are held back after a packet, while its acknowledgement may still
             come: the next packet then continues from it without a gap. 0 holds back none.
+
+    Attributes:
+        finished_rows: rows of the packet that was given last.
     """
 
     def __init__(
@@ -57,13 +62,14 @@ class Encoder:
         self._continue_from: tuple[int, int, bytes] | None = None
         self._wait_rows = wait_rows
         self._waiting: list[tuple[int, list[int | None]]] = []
+        self.finished_rows = 0
         self._rows = 0
         self._first_row = 0
         self._kind = 0
         self._reference = 0
         self._gap = 0
-        self._room = 0
         self._last: list[int | None] = []
+        self._fold = 0
 
     @property
     def next_seq(self) -> int:
@@ -168,6 +174,7 @@ class Encoder:
         self._coder.reset()
         self._first_row = row_number
         self._rows = 0
+        self._fold = row_number
         self._kind = 0
         reference = self._continue_from
         if reference is not None and self._seq - reference[0] <= RING:
@@ -192,6 +199,7 @@ class Encoder:
             self._model.back()
             return False
         coder.keep()
+        self._fold = folded(self._fold, row)
         self._rows += 1
         self._last = row
         return True
@@ -200,6 +208,7 @@ class Encoder:
         """Keep a row that does not fit even alone as plain numbers."""
         self._kind = PLAIN
         self._last = row
+        self._fold = folded(self._first_row, row)
         self._rows = 1
 
     def _finish(self) -> bytes:
@@ -208,7 +217,7 @@ class Encoder:
             out.extend(plain_row(self._last))
         else:
             out.extend(self._coder.finish())
-        crc = crc16(plain_row(self._last), crc16(out, self._seed))
+        crc = check_of(out, self._seed, self._fold, self._last)
         out.append(crc >> 8)
         out.append(crc & 255)
         if len(out) > self._limit:
@@ -222,5 +231,6 @@ class Encoder:
             if len(self._states) > self.ring:
                 self._states.pop(0)
         self._seq += 1
+        self.finished_rows = self._rows
         self._rows = 0
         return bytes(out)

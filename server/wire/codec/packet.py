@@ -3,10 +3,11 @@
 Byte 0: two bits version, two bits kind, four low bits of the number. Then varints: the rest of
 the number; K and plain: the first row; D: how many packets back the reference lies, and how many
 rows lie between (kind 3: one, and none); all: the rows less one. Then the code, then CRC-16 over
-all of it and the last row.
+all of it and the rows.
 """
 
 from server.wire.codec import varint
+from server.wire.codec.checks import crc16
 
 VERSION = 1
 STANDS_ALONE = 0
@@ -106,6 +107,20 @@ def header(kind: int, seq: int, back: int, gap: int, first_row: int, rows: int) 
         varint.put(out, first_row)
     varint.put(out, rows - 1)
     return out
+
+
+def folded(fold: int, row: "list[int | None]") -> int:
+    """Go on with a number of 24 bits that tells whether all rows are as they were."""
+    for value in row:
+        fold = (fold * 33 ^ (0x5A5A5A if value is None else value)) & 0xFFFFFF
+    return fold
+
+
+def check_of(packet: "bytes | bytearray", seed: int, fold: int, last: "list[int | None]") -> int:
+    """Give the CRC of a packet: over its bytes, the fold of all rows, and the last row."""
+    crc = crc16(packet, seed)
+    crc = crc16((fold >> 16, fold >> 8 & 255, fold & 255), crc)
+    return crc16(plain_row(last), crc)
 
 
 def plain_row(row: "list[int | None]") -> bytearray:

@@ -1,7 +1,7 @@
 """Profiles: what a device samples, how, and what the codec knows beforehand.
 
 A profile is one block of bytes that device and gateway share; its hash names it. It travels
-whole in the first message of a boot, and every packet's check sum is seeded with its hash.
+only when the gateway asks for it, and every packet's check sum is seeded with its hash.
 """
 
 from array import array

@@ -136,6 +136,18 @@ def test_frames_on_the_console_count_whole_and_the_log_between_them_does_not(ben
     assert value(measures, "esp32.bits_per_reading") == pytest.approx(8 * len(framed) / 6)
 
 
+def test_a_profile_that_one_board_sends_is_that_of_all_who_name_it(bench: Bench) -> None:
+    """A short hello is as good as a long one, also where the long one comes later, from another."""
+    short = Hello(profile_hash=PROFILE.hash)
+    first, second = Board(bench), Board(bench, "esp32-2")
+    first.send(5.0, [first.pack(4)], hello=short)
+    second.send(9.0, [second.pack(8)], hello=short)
+    second.send(9.5, [], hello=hello())
+    sent_bytes = first.sent_bytes + second.sent_bytes
+    measures = bench.measures()
+    assert value(measures, "esp32.bits_per_reading") == pytest.approx(8 * sent_bytes / (6 + 12))
+
+
 def test_suppression_is_what_the_codec_says_of_each_packet(bench: Bench) -> None:
     """Readings as predicted, of all."""
     from server.wire.codec.decoder import Decoder

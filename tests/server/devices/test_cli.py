@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from server.devices.cli import COMMAND, table
+from server.devices.cli import COMMAND, _commands, table
 
 SECRET = "correct horse battery"
 API = f"[api]\nsecret = '{SECRET}'\n"
@@ -148,6 +148,27 @@ async def test_the_secret_does_not_follow_a_redirect(telerig: Telerig) -> None:
         code, _, err = await telerig("list", f"http://127.0.0.1:{port}")
     assert (code, len(asked)) == (1, 1)
     assert "the answer 302 Found" in err
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "http://", "http://:80", "http://x:99999", "http://x:0", "http://x:y", "http://a..b",
+     "'http://a b'", "http://user@x", "http://x?y", "http://x#y", "http://[x", "ftp://x"],
+)  # fmt: skip
+async def test_what_is_no_url(url: str, telerig: Telerig) -> None:
+    """Wrong usage, told before anything is asked."""
+    code, out, err = await telerig(f"list --url={url}")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "expected a URL http://HOST:PORT" in err
+
+
+def test_a_long_result_leaves_the_table_of_commands_readable() -> None:
+    """A status of hundreds of characters stands cut at the end of its line."""
+    told = {"id": 1, "name": "get_status", "parameters": {}, "state": "done", "late": False}
+    lines = _commands([told | {"detail": "x" * 900, "queued_ns": 0}]).splitlines()
+    assert lines[0].split() == ["command", "name", "state", "queued", "parameters", "detail"]
+    assert lines[1].endswith("xx…")
+    assert max(map(len, lines)) < 140
 
 
 def test_tables_show_no_control_characters() -> None:

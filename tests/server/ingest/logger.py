@@ -77,12 +77,20 @@ class Logger:
         return done
 
     def uplink(
-        self, packets: list[bytes] | None = None, *, hello: bool = True, **more: Any
+        self,
+        packets: list[bytes] | None = None,
+        *,
+        hello: bool = True,
+        short: bool = False,
+        **more: Any,
     ) -> bytes:
-        """Make an uplink of packets."""
+        """Make an uplink of packets; a short hello names the profile by its hash."""
         message = Uplink(boot=self.boot, device=self.device, **more)
         if hello:
-            message.hello.profile = self.profile.to_bytes()
+            if short:
+                message.hello.profile_hash = self.profile.hash
+            else:
+                message.hello.profile = self.profile.to_bytes()
             message.hello.firmware = "telerig-logger test"
             message.time.row = 0
             message.time.utc_ms = START_MS

@@ -202,6 +202,9 @@ BAD_JSON: list[tuple[str, Any, str]] = [
     ("/ingest", {**_ROW, "boot": 2**32}, "boot"),
     ("/ingest", {**_ROW, "boot": 1}, "seq"),
     ("/ingest", {**_ROW, "seq": -5}, "seq"),
+    ("/ingest", {**_ROW, "seq": 1}, "boot"),
+    ("/ingest", {**_ROW, "boot": 0, "seq": 1}, "boot"),
+    ("/ingest/batch", {"seq": 7, "columns": [_COLUMN]}, "boot"),
     ("/ingest", {**_ROW, "device": "another"}, "device"),
     ("/ingest", {**_ROW, "vin": "WF0 \0"}, "vin"),
     ("/ingest", [], "body"),
@@ -244,6 +247,7 @@ BAD_PROTOBUF = [
     (Readings(seq=1, boot=1, device="x").SerializeToString(), "device"),
     (_message() + b"\x18\x00", "seq"),
     (_message() + b"\x18" + b"\xff" * 9 + b"\x01", "seq"),
+    (_message() + b"\x10\x00", "boot"),
 ]  # fmt: skip
 
 

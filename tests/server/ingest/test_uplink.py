@@ -11,11 +11,14 @@ import pytest
 import structlog
 
 import server.ingest.uplink as uplink_module
+from firmware_stubs.links import SerialLink
+from firmware_stubs.uplink import MOST_PACKETS, MOST_VOIDS
 from server.gateway import Gateway
+from server.ingest import limits
 from server.readings import State
+from server.wire import messages
 from server.wire.codec.decoder import peek
 from server.wire.codec.profile import Profile, SignalPlan
-from server.wire.frame import MOST_PAYLOAD_BYTES
 from server.wire.messages import read_downlink
 from server.wire.telemetry_pb2 import Downlink, Uplink
 from tests.server.ingest.conftest import Sender, rows, stored
@@ -333,7 +336,7 @@ async def test_answers_are_what_a_board_can_read(gateway: Gateway, sender: Sende
     message.hello.templates.add(name="say", description="", schema='{"type": "object"}')
     await send(sender, message.SerializeToString())
     for number in range(30):
-        await gateway.control.order("esp-1", "say", {"text": "x" * (1 if number else 3900)})
+        await gateway.control.order("esp-1", "say", {"text": "x" * (1 if number else 4000)})
     packet = logger.drive(3)[0]
     damaged = [
         packet[:1] + bytes([number % 128 | 128, number // 128]) + packet[2:]
@@ -345,10 +348,38 @@ async def test_answers_are_what_a_board_can_read(gateway: Gateway, sender: Sende
     read = read_downlink(answer.content)
     assert len(read.commands) == 16
     assert len(read.acked) == 512
-    assert 100 < len(read.refused) + len(read.need_key) <= 128
-    assert len(answer.content) < MOST_PAYLOAD_BYTES
+    assert len(read.refused) + len(read.need_key) == 64
+    assert len(answer.content) <= SerialLink.LONGEST_DOWNLINK_BYTES
     later = read_downlink((await sender.post("/uplink", body)).content)
     assert later.acked == read.acked
+
+
+async def test_long_commands_wait_for_a_later_answer(gateway: Gateway, sender: Sender) -> None:
+    """However long the commands, an answer is one that the board's line takes; none is lost."""
+    logger = Logger(BOOT)
+    message = Uplink.FromString(logger.uplink([]))
+    message.hello.templates.add(name="say", description="", schema='{"type": "object"}')
+    await send(sender, message.SerializeToString())
+    for _ in range(8):
+        await gateway.control.order("esp-1", "say", {"text": "x" * 4000})
+    answer = await sender.post("/uplink", logger.uplink(hello=False))
+    assert len(answer.content) <= SerialLink.LONGEST_DOWNLINK_BYTES
+    assert len(read_downlink(answer.content).commands) == 3
+
+
+def test_the_gateway_says_no_more_than_a_board_reads() -> None:
+    """The bounds of an answer are within those of the firmware's tables and of its serial line."""
+    most = {field.name: field.count for field in messages.Downlink.FIELDS if field.count}
+    assert most["acked"] >= limits.ANSWER_ACKED
+    assert min(most["refused"], most["need_key"]) >= limits.ANSWER_REFUSED
+    assert most["commands"] >= limits.ANSWER_COMMANDS
+    longest = {field.name: field.most for field in messages.Command.FIELDS}
+    assert longest["parameters"] >= limits.ANSWER_COMMAND_BYTES
+    longest = {field.name: field.most for field in messages.Refusal.FIELDS}
+    assert longest["reason"] >= limits.ANSWER_REASON_CHARACTERS * 4
+    assert limits.ANSWER_BYTES <= SerialLink.LONGEST_DOWNLINK_BYTES
+    assert MOST_PACKETS <= limits.ANSWER_REFUSED
+    assert MOST_PACKETS + MOST_VOIDS <= limits.ANSWER_ACKED
 
 
 async def test_the_vehicle_of_a_hello(gateway: Gateway, sender: Sender, database_url: str) -> None:

@@ -55,6 +55,15 @@ def test_a_whole_run_over_the_console() -> None:
     transport.close()
 
 
+@pytest.mark.parametrize("typed", [b"help me", b"\x80\xff", b"proto-ver "])
+def test_what_stands_in_the_line_already_does_not_spoil_the_first_request(typed: bytes) -> None:
+    """Somebody has typed and not pressed Enter, or plugging in made noise."""
+    rig = Rig()
+    rig.provisioner.console(typed)
+    transport = ConsoleTransport(Cable(rig), 4711, timeout_s=2.0)
+    assert b"sec_ver" in transport.exchange("proto-ver", b"x")
+
+
 def test_a_wrong_password_over_the_console() -> None:
     """The error line is a refusal like HTTP's 500."""
     with pytest.raises(ProvisionError, match="refused user"):

@@ -27,7 +27,24 @@ def test_addresses_are_read(text: str, address: tuple[str, int]) -> None:
     assert parse_address(text) == address
 
 
-@pytest.mark.parametrize("text", ["", ":80", "https://x", "x/y", "x:port", "x:99999"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ":80",
+        "https://x",
+        "x/y",
+        "x:port",
+        "x:99999",
+        "x:0",
+        "a b",
+        "a..b",
+        "a" * 70,
+        "user@x",
+        "x?y",
+        "x#y",
+    ],
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     """A ValueError, which the command tells."""
     with pytest.raises(ValueError):

@@ -134,3 +134,12 @@ def test_what_is_wrong_is_said_in_words(
     capsys.readouterr()
     assert run("measure", str(profile), str(table)) == 2
     assert "the profile's 1 signals expected, found 3" in capsys.readouterr().err
+
+
+def test_without_numpy_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The gateway's own requirements have no numpy; the command says so in one line."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert run("try", "drive.csv") == 2
+    assert "numpy is not installed (pip install telerig[rig])" in capsys.readouterr().err

@@ -17,7 +17,8 @@ from tests.server.wire.both_ways import DOWNLINK, UPLINK, googles, message, same
 SAMPLE = """
 from server.wire.messages import *
 hello = Hello(firmware="f 1", vin="", profile=bytes(range(256)), reset_reason="power-on",
-              templates=[CommandTemplate(name="a", schema="{}"), CommandTemplate()])
+              templates=[CommandTemplate(name="a", schema="{}"), CommandTemplate()],
+              profile_hash=bytes(range(8)), templates_hash=bytes(range(8, 16)))
 up = Uplink(device="d\\u00e9", boot=4000000000, hello=hello, packets=[b"", b"xyz" * 77],
             time=TimeBase(row=7, utc_ms=(1 << 63) + 5, source=GNSS), voids=[0, 127, 128, 1 << 31],
             results=[CommandResult(id=1 << 60, status=FAILED, detail="[1]")],
@@ -33,6 +34,11 @@ for cut in range(len(data)):
 down = Downlink(boot=1, ack=3, need_key=[5], need_hello=True, now_ms=1 << 40,
                 commands=[Command(id=1, name="x", parameters="{}", expires_ms=3)])
 print(down.to_bytes().hex(), read_downlink(down.to_bytes()).commands[0].parameters)
+down = Downlink(need_profile=True, need_templates=True, acked=list(range(2000)),
+                refused=[Refusal(reason="x" + "\\u20ac" * 300)] + [Refusal()] * 599)
+read = read_downlink(down.to_bytes())
+print(read.need_profile, read.need_templates, read.acked[-1], len(read.acked))
+print(len(read.refused), len(read.refused[0].reason))
 """
 
 

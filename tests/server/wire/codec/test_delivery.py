@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from server.wire.codec.decoder import Decoder, NeedKey
+from server.wire.codec.decoder import BadPacket, Decoder, NeedKey
 from server.wire.codec.encoder import Encoder
 from server.wire.codec.profile import Profile
 from tests.server.wire.codec.drives import BOOT, Row, drive, rows_of
@@ -128,6 +128,27 @@ def test_decoding_changes_nothing_until_it_is_committed(trained: Profile) -> Non
     assert second.state_bytes() == first.state_bytes()
     with pytest.raises(ValueError, match="end"):
         Decoder.restore(trained, BOOT, first.state_bytes()[:-1])
+
+
+def test_a_state_of_another_row_is_noticed(trained: Profile) -> None:
+    """The rows of a continued packet are where the encoder had them, or it is refused."""
+    encoder = Encoder(trained, BOOT, limit_bytes=64, wait_rows=4)
+    decoder = Decoder(trained, BOOT)
+    refused = 0
+    for number, row in enumerate(drive(900)):
+        packet = encoder.add(number, row)
+        if packet is None:
+            continue
+        decoded = decoder.decode(packet) if not refused else None
+        if decoded is None or decoded.kind == "D":
+            break
+        decoded.first_row += 1  # committed as if it had been one row later
+        decoder.commit(decoded)
+        encoder.acknowledged(decoded.seq)
+        refused = 1
+    assert packet is not None
+    with pytest.raises(BadPacket, match="check sum"):
+        decoder.decode(packet)
 
 
 def test_the_ring_keeps_the_last_32_states(trained: Profile) -> None:
