@@ -87,7 +87,10 @@ class Api:
     async def ready(self, request: Request) -> Response:
         """Say whether accepted readings can be stored; the links are told beside it."""
         gateway = self._gateway
-        reason = gateway.pipeline.failing or await self._probe()
+        devices = gateway.ingest.log
+        # To be asked is no proof that a database takes rows: its disk may be full.
+        reason = gateway.pipeline.failing or devices.failing or await self._probe()
+        devices.try_again()
         links = {status.name: status.state for status in gateway.links}
         database = {"state": "failing" if reason else "ok", "reason": reason}
         body = {"ready": not reason, "database": database, "links": links}

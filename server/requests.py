@@ -28,6 +28,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VALIDATION = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
 _FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
 
+_ODD = {
+    "Number out of range": ("a number that float64 can hold", "a greater one"),
+    "Invalid RFC3339 encoded datetime": ("an instant as 2026-01-31T12:00:00Z", "another text"),
+}
+"""What msgspec says of these has no "Expected …, got …": what it wanted, and what it got."""
+
 
 async def read_body(request: Request, limit_bytes: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
     """Give the body; never holds more than the limit, whatever the headers claim.
@@ -92,6 +98,8 @@ def _invalid(message: str) -> BadParameter:
         if field[1] == "missing required":
             return BadParameter(place, "this field", "none")
         return BadParameter(place, "only documented fields", "an unknown one")
+    if reason in _ODD:
+        return BadParameter(where or "body", *_ODD[reason])
     expected, _, found = reason.removeprefix("Expected ").partition(", got ")
     return BadParameter(where or "body", expected, found or "another value")
 

@@ -41,6 +41,8 @@ GROUP_BYTES = 8 * 1024 * 1024
 GROUP_ROWS = 1000
 OVERHEAD_BYTES = 1000  # of what an append costs beside its bodies
 REFUSALS_S = 1.0
+TRIAL_S = 5.0
+TRIAL_BYTES = 256 * 1024
 CLOSE_TIMEOUT_S = 5.0
 
 _APPEND = """
@@ -115,6 +117,16 @@ ORDER BY seq_first
 """
 
 
+_TRIAL_SESSION = """
+INSERT INTO sessions (device, boot, opened_ns) VALUES ('', 0, $1) RETURNING id
+"""
+_TRIAL_ROW = """
+INSERT INTO hot (device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns,
+                 written_ns, body)
+VALUES ('', 0, 0, 0, $1, 0, 0, $2, $3)
+"""
+
+
 class _Waiting:
     """One append and who waits for it."""
 
@@ -157,6 +169,22 @@ class DeviceLog:
         self._connection: asyncpg.Connection | None = None
         self._sessions = RemoteSessions()
         self._refusals_timer: asyncio.TimerHandle | None = None
+        self._trial_due = False
+        self._trial_s: float | None = None
+
+    def try_again(self) -> None:
+        """Have a commit tried soon where the last one failed; not more often than every 5 s.
+
+        A device that is kept away while commits fail would otherwise never show that they succeed
+        again.
+        """
+        now_s = self._clock.monotonic_s()
+        is_early = self._trial_s is not None and now_s < self._trial_s
+        if not self.failing or is_early or self._closing or self._writer is None:
+            return
+        self._trial_s = now_s + TRIAL_S
+        self._trial_due = True
+        self._wake.set()
 
     def check_room(self, device: str, size_bytes: int) -> None:
         """Refuse early what `append` would refuse later.
@@ -230,8 +258,12 @@ class DeviceLog:
             self._wake.clear()
             if self._queue:
                 await self._write_group(self._take_group())
-            elif self._refusals_timer is None or self._closing:
-                await self._write_refusals()
+            else:
+                if self._trial_due:
+                    self._trial_due = False
+                    await self._write_trial()
+                if self._refusals_timer is None or self._closing:
+                    await self._write_refusals()
             if self._closing and not self._queue:
                 await self._write_refusals()
                 return
@@ -261,7 +293,7 @@ class DeviceLog:
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             # One of them cannot be stored at all: it must not keep the others out.
             if len(group) == 1:
-                self._fail(first_line(error), group)
+                self._refuse_content(first_line(error), group[0])
                 return
             for waiting in group:
                 await self._write_group([waiting])
@@ -284,13 +316,34 @@ class DeviceLog:
             if any(pieces for _, pieces in rest):
                 await self._insert(connection, rest, False)
         self.commits += 1
-        if self.failing:
-            log.info("commits of devices succeed again")
-            self.failing = ""
+        self._succeeded()
         for waiting in group:
             self._account(waiting, -1)
             if not waiting.done.done():
                 waiting.done.set_result(Appended(waiting.stored, waiting.duplicates))
+
+    async def _write_trial(self) -> None:
+        """Commit a row as devices' rows are, which nobody ever sees; say so where that works."""
+        now_ns = self._clock.now_ns()
+        try:
+            connection = await self._connected()
+            async with connection.transaction():
+                session = await connection.fetchval(_TRIAL_SESSION, now_ns)
+                await connection.execute(_TRIAL_ROW, session, now_ns, bytes(TRIAL_BYTES))
+                await connection.execute("DELETE FROM hot WHERE device = '' AND boot = 0")
+                await connection.execute("DELETE FROM sessions WHERE id = $1", session)
+        except (*DATABASE_ERRORS, StoreError) as error:
+            self._fail(first_line(error), [])
+        except Exception as error:
+            log.exception("device log failed")  # a task boundary, as in `_write_group`
+            self._fail(repr(error), [])
+        else:
+            self._succeeded()
+
+    def _succeeded(self) -> None:
+        if self.failing:
+            log.info("commits of devices succeed again")
+            self.failing = ""
 
     async def _insert(
         self,
@@ -365,14 +418,23 @@ class DeviceLog:
         if not self.failing:
             log.error("commit of devices failed", reason=reason, appends=len(group))
         self.failing = reason
-        # Whatever the connection was in the middle of: a new one knows nothing of it.
+        self._forget_connection()
+        for waiting in group:
+            self._refuse(waiting, reason)
+        self._fail_all(reason)
+
+    def _refuse_content(self, reason: str, waiting: _Waiting) -> None:
+        """Tell the one whose content the database does not take; it says nothing of others."""
+        log.error("readings cannot be stored", device=waiting.append.device, reason=reason)
+        self._forget_connection()
+        self._refuse(waiting, reason)
+
+    def _forget_connection(self) -> None:
+        """End the connection, whatever it was in the middle of: a new one knows nothing of it."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
         self._sessions.forget()
-        for waiting in group:
-            self._refuse(waiting, reason)
-        self._fail_all(reason)
 
     def _fail_all(self, reason: str) -> None:
         while self._queue:

@@ -10,10 +10,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+import pytest
 
 from server.clock import SystemClock
 from server.devices.registry import Registry
 from server.gateway import Gateway
+from server.store import devicelog
 from server.store.connection import connect
 from server.store.embedded import EmbeddedPostgres
 from server.store.migrate import migrate
@@ -154,6 +156,48 @@ async def test_database_away_and_back(tmp_path: Path) -> None:
         assert len(found) == 30 + len(truth(200))
     finally:
         server.stop()
+
+
+FULL = """
+CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON hot EXECUTE FUNCTION full_disk();
+"""
+
+
+async def test_ready_while_commits_of_devices_fail(
+    gateway: Gateway, sender: Sender, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that answers and takes no rows is not ready, until a commit succeeds."""
+    monkeypatch.setattr(devicelog, "TRIAL_S", 0.05)
+
+    async def ready() -> tuple[int, str]:
+        answer = await sender.http.get("/ready")
+        return answer.status_code, answer.json()["database"]["reason"]
+
+    connection = await connect(database_url)
+    assert (await sender.post("/ingest/batch", batch(1, 10))).status_code == 200
+    before = await connection.fetch("SELECT * FROM sessions")
+    await connection.execute(FULL)
+    assert (await sender.post("/ingest/batch", batch(11, 10))).status_code == 503
+    for _ in range(5):
+        assert await ready() == (503, "could not extend file")
+        await asyncio.sleep(0.05)
+    await connection.execute("DROP TRIGGER full_disk ON hot")
+    async with asyncio.timeout(20):
+        # No device sends: the gateway tries by itself.
+        while (await ready())[0] != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert (await sender.post("/ingest/batch", batch(11, 10))).status_code == 200
+    assert [reading.seq for reading in await stored(database_url)] == list(range(1, 21))
+    assert await connection.fetch("SELECT * FROM sessions") == before
+    assert await connection.fetchval("SELECT count(*) FROM hot WHERE device = ''") == 0
+    await connection.execute(FULL)
+    assert (await sender.post("/ingest/batch", batch(21, 10))).status_code == 503
+    await connection.execute("DROP TRIGGER full_disk ON hot")
+    assert (await sender.post("/ingest/batch", batch(21, 10))).status_code == 200
+    assert await ready() == (200, "")
+    await connection.close()
 
 
 async def test_fifty_devices_at_once(gateway: Gateway, database_url: str) -> None:

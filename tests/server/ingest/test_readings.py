@@ -216,6 +216,31 @@ BAD_JSON: list[tuple[str, Any, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (
+            '{"signal": "RPM", "time_ns": 1, "value": 1e999}',
+            ("a number that float64 can hold", "a greater one", "value"),
+        ),
+        (
+            '{"signal": "RPM", "time": "noon", "value": 1}',
+            ("an instant as 2026-01-31T12:00:00Z", "another text", "time"),
+        ),
+        (
+            '{"signal": "RPM", "time_ns": 1, "value": "1"}',
+            ("`float`", "`str`", "value"),
+        ),
+    ],
+)
+def test_words_of_a_refusal(body: str, error: tuple[str, str, str]) -> None:
+    """A refusal says what was expected and what came, whatever the decoder's own words are."""
+    with pytest.raises(Refusal) as caught:
+        read_single(body.encode(), "d", NOW_NS)
+    refusal = caught.value
+    assert (refusal.expected, refusal.found, refusal.where) == error
+
+
 @pytest.mark.parametrize(("path", "body", "where"), BAD_JSON, ids=range(len(BAD_JSON)))
 async def test_bad_json_is_refused_by_name(
     sender: Sender, database_url: str, path: str, body: Any, where: str

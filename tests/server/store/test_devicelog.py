@@ -188,6 +188,7 @@ async def test_one_that_cannot_be_stored_harms_no_other(
         False,
     ]
     assert len(await fetch_readings(database_url)) == 15
+    assert device_log.failing == ""
     assert (await device_log.append(Append("a", 7, [piece(6, 5)]))).accepted == 5
 
 
