@@ -32,6 +32,7 @@ async def test_a_drive_over_serial(database_url: str, tmp_path: Path, how: str) 
     ]
     logger = Logger(5, "esp-1" if how == "registered" else "")
     async with running(gateway_config(database_url, text)) as gateway:
+        await until(lambda: board.heard)  # a logger speaks when it was greeted
         for count in range(1, 4):
             uplink = logger.uplink(logger.drive(100), hello=count == 1)
             board.send(b"log line\n" + frame.frame(frame.UPLINK, uplink))
