@@ -24,22 +24,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import serial  # type: ignore[import-untyped]
 import structlog
 
 from server.clock import Clock
 from server.config_section import Section, Where
 from server.errors import LinkLost
 from server.links.base import Link, LinkReport, UplinkRefused
+from server.links.link_port import LinkPort
 from server.links.reader_thread import ReaderThread
-from server.links.serial_file import SerialFile, no_port
 from server.readings import ReadingSink
 from server.wire import frame
 
 log = structlog.get_logger("telerig.device")
 
-QUIET_S = 0.2
-"""Longest pause inside a frame, and the read timeout."""
 HELLO_S = 3.0
 """Well within the time after which a logger gives a silent host up."""
 WRITE_TIMEOUT_S = 2.0
@@ -79,8 +76,7 @@ class Esp32Link(Link):
         self.counters = self._counts
         self._frames = frame.Decoder()
         self._text = b""
-        self._port: serial.Serial | None = None
-        self._closing = threading.Lock()
+        self._port = LinkPort(options.port, options.baud, write_timeout_s=WRITE_TIMEOUT_S)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answering: concurrent.futures.Future[bytes] | None = None
         self._state: str | None = None  # last report: "" is up, else the reason
@@ -115,56 +111,28 @@ class Esp32Link(Link):
 
     # -- in the reader's thread --------------------------------------------------------------------
     def _serve(self, stop: threading.Event) -> None:
-        port = self._open()
-        self._port = port
+        port = self._port
+        port.open()
         self._heard_s = self.clock.monotonic_s()
         try:
             while not stop.is_set():
-                self._greet(port)
-                self._take(port, self._receive(port), stop)
+                self._greet()
+                self._take(port.receive(), stop)
         finally:
-            with self._closing:
-                self._port = None
-                port.close()
+            port.close()
 
-    def _open(self) -> serial.Serial:
-        # DTR and RTS as the driver has them: both set, a board's reset circuit does nothing.
-        options = self.options
-        times = {"timeout": QUIET_S, "write_timeout": WRITE_TIMEOUT_S, "exclusive": True}
-        try:
-            if "://" not in options.port:
-                return SerialFile(options.port, options.baud, **times)
-            port = serial.serial_for_url(options.port, options.baud, do_not_open=True, **times)
-            port.open()
-        except (serial.SerialException, OSError, ValueError) as error:
-            raise LinkLost(no_port(options.port, error)) from error
-        return port
-
-    def _receive(self, port: serial.Serial) -> bytes:
-        try:
-            if isinstance(port, SerialFile):
-                return port.receive(QUIET_S)
-            chunk: bytes = port.read(port.in_waiting or 1)
-        except (serial.SerialException, OSError) as error:
-            raise LinkLost(f"port {self.options.port} went away: {error}") from error
-        return chunk
-
-    def _write(self, port: serial.Serial, data: bytes) -> None:
-        try:
-            port.write(data)
-        except serial.SerialTimeoutException:
+    def _write(self, data: bytes) -> None:
+        if not self._port.write(data):
             # Nobody reads at the other end; the logger will ask again, or is not there.
             self._counts["writes_timed_out"] += 1
-        except (serial.SerialException, OSError) as error:
-            raise LinkLost(f"port {self.options.port} went away: {error}") from error
 
-    def _greet(self, port: serial.Serial) -> None:
+    def _greet(self) -> None:
         now_s = self.clock.monotonic_s()
         if now_s - self._greeted_s >= HELLO_S:
             self._greeted_s = now_s
-            self._write(port, frame.hello("telerig"))
+            self._write(frame.hello("telerig"))
 
-    def _take(self, port: serial.Serial, chunk: bytes, stop: threading.Event) -> None:
+    def _take(self, chunk: bytes, stop: threading.Event) -> None:
         """Take bytes read just now, b"" for a quiet line.
 
         Raises:
@@ -178,7 +146,7 @@ class Esp32Link(Link):
         for kind, payload in found:
             self._heard_s = self.clock.monotonic_s()
             if kind == frame.UPLINK and not stop.is_set():
-                self._answer(port, payload)
+                self._answer(payload)
             elif kind == frame.HELLO:
                 self._hello(payload)
             elif kind == frame.TEXT:
@@ -194,7 +162,7 @@ class Esp32Link(Link):
         elif self._state is None:
             self._report("")
 
-    def _answer(self, port: serial.Serial, message: bytes) -> None:
+    def _answer(self, message: bytes) -> None:
         """Hand on an uplink, and write the answer when it is committed."""
         services, loop = self.services, self._loop
         if services is None or loop is None:
@@ -218,7 +186,7 @@ class Esp32Link(Link):
         except frame.FrameError as error:
             self._report(f"answer not sent: {error}")
             return
-        self._write(port, framed)
+        self._write(framed)
         self._report("")
 
     def _console(self, text: bytes, *, is_quiet: bool) -> None:
@@ -266,10 +234,7 @@ class Esp32Link(Link):
         answering = self._answering
         if answering is not None:
             answering.cancel()
-        with self._closing:  # no wake-up into a descriptor that was closed just now
-            cancel = getattr(self._port, "cancel_read", None)
-            if cancel is not None:
-                cancel()
+        self._port.interrupt()
 
 
 async def _awaited(taken: Any) -> bytes:

@@ -22,22 +22,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import serial  # type: ignore[import-untyped]
-
 from server.catalogue import by_name
 from server.clock import Clock
 from server.config_section import Section, Where
 from server.errors import LinkLost
 from server.links.base import Link, LinkReport
+from server.links.link_port import QUIET_S, LinkPort
 from server.links.nmea import DATE_FLOOR, EpochAssembler, Fix
 from server.links.nmea_lines import SentenceSplitter, has_checksum
 from server.links.nmea_sentence import SentenceError, read_sentence
 from server.links.reader_thread import ReaderThread
-from server.links.serial_file import SerialFile, no_port
 from server.readings import Reading, ReadingSink
-
-QUIET_S = 0.2
-"""Longest pause inside a burst, and the read timeout. USB pauses up to 16 ms, Bluetooth 100 ms."""
 
 # signal, attribute of Fix
 _SIGNALS = tuple(
@@ -93,8 +88,7 @@ class GpsLink(Link):
         self._epochs = EpochAssembler(
             date_floor=options.oldest_date, quiet_s=QUIET_S, counters=self._counts
         )
-        self._port: serial.Serial | None = None
-        self._closing = threading.Lock()
+        self._port = LinkPort(options.port, options.baud)
         self._state: str | None = None  # last report: "" is up, else the reason; None is none yet
         self._epoch_s = 0.0  # monotonic instant of the last epoch
         self._epoch_bytes = 0  # received by then
@@ -120,57 +114,18 @@ class GpsLink(Link):
         Raises:
             LinkLost: the port cannot be opened or went away, or no epoch came for `silence_s`.
         """
-        await ReaderThread(f"gps-{self.name}", self._read, self._interrupt).run()
+        await ReaderThread(f"gps-{self.name}", self._read, self._port.interrupt).run()
 
     # -- in the reader's thread --------------------------------------------------------------------
     def _read(self, stop: threading.Event) -> None:
-        port = self._open()
-        self._port = port
+        port = self._port
+        port.open()
         self._epoch_s = self.clock.monotonic_s()
         try:
             while not stop.is_set():
-                self.take(self._receive(port))
+                self.take(port.receive())
         finally:
-            with self._closing:
-                self._port = None
-                port.close()
-
-    def _open(self) -> serial.Serial:
-        # DTR and RTS keep the driver's default: setting them after opening raises ENOTTY on a PTY,
-        # and on some boards resets the receiver.
-        options = self.options
-        try:
-            if "://" not in options.port:
-                return SerialFile(options.port, options.baud, timeout=QUIET_S, exclusive=True)
-            port = serial.serial_for_url(
-                options.port, options.baud, timeout=QUIET_S, exclusive=True, do_not_open=True
-            )
-            port.open()
-        except (serial.SerialException, OSError, ValueError) as error:
-            raise LinkLost(no_port(options.port, error)) from error
-        return port
-
-    def _receive(self, port: serial.Serial) -> bytes:
-        """Wait for bytes; b"" after `QUIET_S` without any.
-
-        Raises:
-            LinkLost: the port went away.
-        """
-        try:
-            if isinstance(port, SerialFile):
-                return port.receive(QUIET_S)
-            chunk: bytes = port.read(port.in_waiting or 1)
-        except (serial.SerialException, OSError) as error:
-            raise LinkLost(f"GPS port {self.options.port} went away: {error}") from error
-        return chunk
-
-    def _interrupt(self) -> None:
-        """Wake the thread out of its read; called in the event loop."""
-        with self._closing:  # no wake-up into a descriptor that was closed just now
-            port = self._port
-            cancel = getattr(port, "cancel_read", None)
-            if cancel is not None:
-                cancel()
+            port.close()
 
     def take(self, chunk: bytes) -> None:
         """Take bytes read just now (b"" for a quiet line) and hand on what they complete.

@@ -185,7 +185,7 @@ async def test_another_version_is_told(board: Board, sink: Any, report: Any) -> 
     """A logger that speaks another version of the protocol degrades the link."""
     board.receive = lambda data: None  # type: ignore[method-assign]
     async with serving(board, sink, report, Services()) as (link, _):
-        await until(lambda: link._port)
+        await until(lambda: link._port.is_open)
         board.send(frame.frame(frame.HELLO, b"\x09esp"))
         await until(lambda: any("version 1" in reason for _, reason in report.states))
 

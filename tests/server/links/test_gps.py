@@ -66,7 +66,7 @@ async def test_a_fix_becomes_readings_at_its_utc_time(receiver, sink, report) ->
     """All values of an epoch carry the epoch's instant; the link is up; west is negative."""
     link = make(receiver.path, sink, report)
     task = asyncio.create_task(link.run())
-    await until(lambda: link._port)
+    await until(lambda: link._port.is_open)
     receiver.send(burst(26))
     await until(lambda: sink.readings)
     receiver.send(burst(27))
@@ -85,7 +85,7 @@ async def test_no_fix_degrades_and_stores_nothing(receiver, sink, report) -> Non
     """Void epochs are counted and reported, and a fix brings the link up again."""
     link = make(receiver.path, sink, report)
     task = asyncio.create_task(link.run())
-    await until(lambda: link._port)
+    await until(lambda: link._port.is_open)
     receiver.send(burst(26, "V") + burst(27, "V"))
     await until(lambda: link.counters["epochs_no_fix"] == 2)
     assert sink.readings == []
@@ -99,7 +99,7 @@ async def test_garbage_is_counted_and_survived(receiver, sink, report) -> None:
     """Noise, a wrong checksum, an impossible time and a flood cost nothing but themselves."""
     link = make(receiver.path, sink, report)
     task = asyncio.create_task(link.run())
-    await until(lambda: link._port)
+    await until(lambda: link._port.is_open)
     receiver.send(
         bytes(range(256)) + b"$GNRMC,1719*00\r\n" + line("GNRMC,250000.00,A") + b"x" * 3000
     )
@@ -115,7 +115,7 @@ async def test_an_unplugged_receiver_loses_the_link(receiver, sink, report) -> N
     """A hang-up ends `run()` with the port and the cause."""
     link = make(receiver.path, sink, report)
     task = asyncio.create_task(link.run())
-    await until(lambda: link._port)
+    await until(lambda: link._port.is_open)
     receiver.unplug()
     with pytest.raises(LinkLost, match=r"ttyGPS went away"):
         await asyncio.wait_for(task, 5)
@@ -129,7 +129,7 @@ async def test_a_replugged_receiver_is_read_again(receiver, sink, report) -> Non
     receiver.plug()
     link = make(receiver.path, sink, report)
     task = asyncio.create_task(link.run())
-    await until(lambda: link._port)
+    await until(lambda: link._port.is_open)
     receiver.send(burst(26) + burst(27))
     await until(lambda: sink.readings)
     await stop(task)
@@ -139,7 +139,7 @@ async def test_a_busy_port_is_refused(receiver, sink, report) -> None:
     """Two readers on one port would each get half of the bytes."""
     first = make(receiver.path, sink, report)
     task = asyncio.create_task(first.run())
-    await until(lambda: first._port)
+    await until(lambda: first._port.is_open)
     with pytest.raises(LinkLost, match="another program holds it"):
         await make(receiver.path, sink, report).run()
     await stop(task)
