@@ -26,6 +26,7 @@ from server.errors import StoreError
 from server.ingest import rows, uplink
 from server.ingest.uplink_state import TimeBase
 from server.links import gps, nmea, nmea_sentence
+from server.links.link_port import LinkPort
 from server.links.nmea import EpochAssembler, Fix
 from server.links.obd import ObdLink
 from server.links.obd_adapter import Question
@@ -92,9 +93,9 @@ def obd_reader_dawdles() -> None:
 def gps_reader_sleeps() -> None:
     """The GPS reader sleeps after each read."""
 
-    @_around(gps.GpsLink, "_receive")
-    def receive(original: Any, link: gps.GpsLink, port: Any) -> bytes:
-        chunk: bytes = original(link, port)
+    @_around(LinkPort, "receive")
+    def receive(original: Any, port: LinkPort) -> bytes:
+        chunk: bytes = original(port)
         time.sleep(READER_SLEEP_S)
         return chunk
 
