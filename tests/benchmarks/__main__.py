@@ -23,6 +23,7 @@ NAMES = (
     "store",
     "edge_codec",
     "ingest",
+    "lora_channel",
 )
 
 
