@@ -7,8 +7,8 @@ the standard path is in hPa, OBD delivers kPa. Resolutions and ranges: SAE J1979
 decodes it, so that a stored value is a whole number of steps.
 
 Ids are stable and stored: OBD mode 01 signals have the number of their PID, GPS signals
-1001 and up, derived signals 2001 and up, those of edge loggers 3001 and up. An id is never reused
-for another meaning.
+1001 and up, derived signals 2001 and up, those of edge loggers 3001 and up, those of Meshtastic
+radios 4001 and up. An id is never reused for another meaning.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Signal(msgspec.Struct, frozen=True):
         resolution: smallest step of the source, in `unit`; the raw scaling of the column.
         minimum: smallest value that the source can express.
         maximum: largest value that the source can express.
-        source: "obd:010C" (mode and PID), "gps", "derived" or "edge".
+        source: "obd:010C" (mode and PID), "gps", "derived", "edge" or "mesh".
     """
 
     id: int
@@ -165,6 +165,37 @@ _EDGE: tuple[Signal, ...] = (
     Signal(3002, "BATTERY_POWER", _OVERLAY + "TractionPower", "kW", 0.01, -2000, 2000, "edge"),
 )
 
+_LINK = "Mesh.Link."
+_NODE = "Mesh.Node."
+_AIR = "Mesh.Environment."
+_POWER = "Mesh.Power.Channel"
+
+# What a base station's radio measures of a packet, and what Meshtastic nodes say of themselves.
+_MESH: tuple[Signal, ...] = (
+    Signal(4001, "MESH_SNR", _LINK + "SNR", "dB", 0.25, -64, 64, "mesh"),
+    Signal(4002, "MESH_RSSI", _LINK + "RSSI", "dBm", 1, -200, 50, "mesh"),
+    Signal(4003, "MESH_HOPS", _LINK + "Hops", "", 1, 0, 7, "mesh"),
+    # Of 32 bits of LAT and LON: with 13, a position stands for a cell a few kilometres wide.
+    Signal(4004, "MESH_PRECISION", _NODE + "PositionPrecision", "bit", 1, 0, 32, "mesh"),
+    Signal(4011, "NODE_BATTERY", _NODE + "BatteryLevel", "%", 1, 0, 100, "mesh"),
+    Signal(4012, "NODE_VOLTAGE", _NODE + "Voltage", "V", 0.001, 0, 100, "mesh"),
+    Signal(4013, "NODE_CHANNEL_UTILISATION", _NODE + "ChannelUse", "%", 0.01, 0, 100, "mesh"),
+    Signal(4014, "NODE_AIRTIME", _NODE + "Airtime", "%", 0.01, 0, 100, "mesh"),
+    Signal(4015, "NODE_UPTIME", _NODE + "Uptime", "s", 1, 0, 2**32 - 1, "mesh"),
+    Signal(4021, "ENV_TEMPERATURE", _AIR + "Temperature", "°C", 0.01, -100, 200, "mesh"),
+    Signal(4022, "ENV_HUMIDITY", _AIR + "Humidity", "%", 0.01, 0, 100, "mesh"),
+    Signal(4023, "ENV_PRESSURE", _AIR + "Pressure", "hPa", 0.01, 300, 1200, "mesh"),
+    Signal(4024, "ENV_LUX", _AIR + "Illuminance", "lx", 0.01, 0, 200_000, "mesh"),
+    Signal(4025, "ENV_WIND_SPEED", _AIR + "WindSpeed", "m/s", 0.01, 0, 150, "mesh"),
+    Signal(4026, "ENV_WIND_DIRECTION", _AIR + "WindDirection", "°", 1, 0, 360, "mesh"),
+    Signal(4031, "POWER_1_VOLTAGE", _POWER + "1.Voltage", "V", 0.001, -1000, 1000, "mesh"),
+    Signal(4032, "POWER_1_CURRENT", _POWER + "1.Current", "mA", 0.1, -1e6, 1e6, "mesh"),
+    Signal(4033, "POWER_2_VOLTAGE", _POWER + "2.Voltage", "V", 0.001, -1000, 1000, "mesh"),
+    Signal(4034, "POWER_2_CURRENT", _POWER + "2.Current", "mA", 0.1, -1e6, 1e6, "mesh"),
+    Signal(4035, "POWER_3_VOLTAGE", _POWER + "3.Voltage", "V", 0.001, -1000, 1000, "mesh"),
+    Signal(4036, "POWER_3_CURRENT", _POWER + "3.Current", "mA", 0.1, -1e6, 1e6, "mesh"),
+)
+
 CATALOGUE: tuple[Signal, ...] = (
     *(
         Signal(pid, name, path, unit, resolution, minimum, maximum, f"obd:01{pid:02X}")
@@ -173,6 +204,7 @@ CATALOGUE: tuple[Signal, ...] = (
     *_GPS,
     *_DERIVED,
     *_EDGE,
+    *_MESH,
 )
 """All signals, ordered by id."""
 

@@ -99,7 +99,7 @@ class Gateway:
         )
         self.ingest = Ingest(DeviceLog(config.database.url or "", clock=clock), clock, self.hub)
         self.uplinks = Uplinks(self.ingest, UplinkStore(pool, clock), self.control, self.registry)
-        self.link_services = GatewayServices(self.uplinks, self.registry)
+        self.link_services = GatewayServices(self.uplinks, self.registry, lambda: self.vin or "")
         self.edge = EdgeRecords(pool, self.ingest, self.registry, clock)
         self.logger = Logger(config.compat.logger, clock, self._logger_said)
         self.latest: dict[int, Reading] = {}
@@ -160,6 +160,7 @@ class Gateway:
         for reading in readings:
             self.latest[reading.signal] = reading
         self.hub.readings(seq_first, readings)
+        self.link_services.accepted(readings)
 
     def stored(self, upto: int, time_ns: int) -> None:
         """Publish how far the store is."""

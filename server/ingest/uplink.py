@@ -40,12 +40,14 @@ from server.ingest.limits import (
     UPLINK_READINGS,
     YEAR_2000_NS,
 )
+from server.ingest.link_readings import batch_of
 from server.ingest.problems import Problem, Problems
 from server.ingest.protobuf_readings import check_device, check_vin
 from server.ingest.rows import ProfileMisfit, check_profile, check_size, impossible_time, piece_of
 from server.ingest.service import Ingest, Sender
 from server.ingest.uplink_state import SEQ_LIMIT, TimeBase, UplinkState
 from server.ingest.uplink_store import UplinkStore, encoded_templates
+from server.readings import Reading
 from server.store.appends import Append, Piece
 from server.wire.codec.checks import HASH_BYTES, content_hash
 from server.wire.codec.decoder import BadPacket, Decoded, Decoder, NeedKey, peek
@@ -65,6 +67,7 @@ device_log = structlog.get_logger("telerig.device")
 WAITING_UPLINKS = 4
 """Uplinks of one device that may wait for each other."""
 LOG_CHARACTERS = 500
+BOOTS_GIVEN = 16
 _COMMAND_FRAME_BYTES = 128  # what a command's name, number and expiry take, and more
 _GATEWAY_CLOCK = 3  # TimeBase.Source.GATEWAY
 
@@ -161,6 +164,24 @@ class Uplinks:
         _repeat_logs(device.id, message.logs)
         answer: bytes = work.answer.SerializeToString()
         return answer
+
+    async def boots(self, device: str) -> list[int]:
+        """Give the latest boots of a device, the newest first.
+
+        Raises:
+            STORE_ERRORS: they cannot be read.
+        """
+        return await self._store.boots(device, BOOTS_GIVEN)
+
+    async def plain(self, device: Sender, readings: Sequence[Reading]) -> int:
+        """Commit readings that are not numbered; give how many were new.
+
+        Raises:
+            Refusal: not one is good.
+            StoreFull, STORE_ERRORS: not committed; the same again changes nothing.
+        """
+        batch = batch_of(readings, self._clock.now_ns())
+        return (await self._ingest.store(device, batch)).accepted
 
     @contextlib.asynccontextmanager
     async def _turn(self, device: str) -> AsyncIterator[None]:

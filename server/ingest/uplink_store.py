@@ -26,6 +26,10 @@ _STATE = """
 SELECT vin, state, readings, transmitted, suppressed, bytes_plain, bytes_sent FROM device_boots
 WHERE device = $1 AND boot = $2
 """
+_BOOTS = """
+SELECT boot FROM device_boots WHERE device = $1 AND state IS NOT NULL
+ORDER BY last_ns DESC LIMIT $2
+"""
 _KEEP_TEMPLATES = """
 INSERT INTO wire_templates (hash, templates, told_ns) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
@@ -65,6 +69,16 @@ class UplinkStore:
                 self._states.popitem(last=False)
         self._states.move_to_end(key)
         return state
+
+    async def boots(self, device: str, most: int) -> list[int]:
+        """Give the boots of a device whose packets can be decoded, the one heard last first.
+
+        Raises:
+            STORE_ERRORS: they cannot be read.
+        """
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(_BOOTS, device, most)
+        return [row["boot"] for row in rows]
 
     def forget(self, device: str, boot: int) -> None:
         """Read the state again when it is needed: what is in memory may not be committed."""

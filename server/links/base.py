@@ -14,15 +14,17 @@ object (a library thread that still blocks) delivers afterwards is refused and c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from server.clock import Clock
 from server.config_section import Where
 from server.errors import LinkLost
-from server.readings import ReadingSink
+from server.readings import Reading, ReadingSink
 
 __all__ = ["Link", "LinkLost", "LinkReport", "LinkServices", "UplinkRefused"]
+
+T = TypeVar("T")
 
 
 class LinkReport(Protocol):
@@ -67,6 +69,40 @@ class LinkServices(Protocol):
         Raises:
             UplinkRefused: nothing is acknowledged.
         """
+
+    async def store(self, readings: Sequence[Reading], *, device: str) -> int:
+        """Commit readings of a remote device that does not number them; give how many were new.
+
+        Call it in the event loop. The same readings again change nothing; what cannot be (an
+        instant ahead, a value out of its range) is left out and counted.
+
+        Raises:
+            UplinkRefused: nothing is stored.
+        """
+
+    async def boots(self, device: str) -> Sequence[int]:
+        """Give the latest boots of a device whose packets can be decoded, the newest first.
+
+        Raises:
+            UplinkRefused: the store is away.
+        """
+
+    def subscribe(self, take: ReadingSink) -> Callable[[], None]:
+        """Hand every reading that the gateway accepts from now on to `take`, in the event loop.
+
+        Returns:
+            What ends it.
+        """
+
+    def kept(self, name: str, make: Callable[[], T]) -> T:
+        """Give what an earlier attempt of a link has kept under this name, else what `make` makes.
+
+        It lives as long as the gateway runs.
+        """
+
+    @property
+    def vehicle(self) -> str:
+        """The vehicle's number, as far as the gateway knows it; else empty."""
 
 
 class Link(ABC):

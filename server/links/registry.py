@@ -20,7 +20,12 @@ BUILT_IN: dict[str, str] = {
     "obd": "server.links.obd:ObdLink",
     "gps": "server.links.gps:GpsLink",
     "esp32": "server.links.esp32:Esp32Link",
+    "mesh": "server.mesh.base:BaseLink",
+    "mesh_uplink": "server.mesh.uplink_link:UplinkLink",
 }
+
+EXTRAS: dict[str, str] = {"mesh_uplink": "mesh"}
+"""Extra that a kind needs, where it has another name."""
 
 
 def link_class(kind: str, where: Where) -> type[Link]:
@@ -37,8 +42,9 @@ def link_class(kind: str, where: Where) -> type[Link]:
         else:
             found = _entry_point(kind, where).load()
     except (ImportError, AttributeError) as error:
+        extra = EXTRAS.get(kind, kind)
         expected = (
-            f"a kind that can be loaded (is its extra installed? pip install 'telerig[{kind}]')"
+            f"a kind that can be loaded (is its extra installed? pip install 'telerig[{extra}]')"
         )
         raise where.error("kind", expected, f"{kind}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Link)):
