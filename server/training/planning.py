@@ -31,6 +31,8 @@ _SHIFT_MOST = 10
 _SAMPLE = 60000
 _PREDICT_GAIN = 0.95
 _GAIN_LEAST_BITS = 30.0
+_REFITS = 8
+_NEAR, _NEAR_LEAST = 0.3, 0.5  # of the median rest, and steps: rests below count in full
 
 
 def choose_models(plan: Profile, drives: Sequence[Sequence[Sequence[int | None]]]) -> None:
@@ -264,13 +266,24 @@ def _residual_bits(rest: Ints, context: Ints) -> float:
 
 
 def _least_squares(table: npt.NDArray[np.float64], step: Ints) -> npt.NDArray[np.float64] | None:
-    """Fit weights and a constant, the rarest steps left out."""
+    """Fit weights and a constant, the rarest steps left out.
+
+    What a rest costs grows with its digits, not with its square: the fit is repeated with less
+    weight on what is foretold badly, or else the few great jumps decide it.
+    """
     usual = np.abs(step) <= np.quantile(np.abs(step), 0.999) + 1
     if usual.sum() < 50:
         return None
     table = np.concatenate([table, np.ones((len(table), 1))], axis=1)[usual]
     scale = np.abs(table).max(axis=0) + 1e-9
-    weights, *_ = np.linalg.lstsq(table / scale, step[usual].astype(float), rcond=1e-6)
+    table = table / scale
+    steps = step[usual].astype(float)
+    weights, *_ = np.linalg.lstsq(table, steps, rcond=1e-6)
+    for _ in range(_REFITS):
+        rest = steps - table @ weights
+        near = _NEAR_LEAST + _NEAR * max(1.0, float(np.median(np.abs(rest))))
+        trusted = table / (rest * rest + near * near)[:, None]
+        weights, *_ = np.linalg.lstsq(trusted.T @ table, trusted.T @ steps, rcond=1e-10)
     fitted: npt.NDArray[np.float64] = weights / scale
     return fitted
 

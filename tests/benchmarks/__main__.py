@@ -24,6 +24,7 @@ NAMES = (
     "edge_codec",
     "ingest",
     "lora_channel",
+    "mesh_airtime",
 )
 
 

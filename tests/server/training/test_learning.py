@@ -87,3 +87,22 @@ def test_what_cannot_be_trained_is_refused() -> None:
         train([[[1]]], plan(1), period_ms=100)
     with pytest.raises(TrainingError, match="one value for each signal that is due"):
         train([[[1], [1, 2]]], plan(1), period_ms=100)
+
+
+def test_few_great_jumps_do_not_decide_how_a_curve_is_foretold() -> None:
+    """A signal that follows its parent, but for a hundredth of the rows, is foretold by it."""
+    rng = random.Random(5)
+    parent = other = 5000
+    rows: list[Row] = []
+    for _ in range(3000):
+        step = rng.randrange(-40, 41)
+        parent += step
+        other += 3 * step + rng.randrange(-1, 2)
+        if rng.random() < 0.01:
+            other += rng.choice((-4000, 4000))
+        rows.append([parent, other])
+    signals = [SignalPlan(1, maximum=100_000), SignalPlan(2, minimum=-200_000, maximum=200_000)]
+    profile = train([rows], signals, period_ms=1000)
+    follower = profile.signals[1]
+    assert follower.parents[0] == 0
+    assert follower.terms[2] / (1 << follower.shift) == pytest.approx(3.0, abs=0.05)
