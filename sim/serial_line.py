@@ -116,11 +116,14 @@ class SerialLine:
         self.paced = paced
         self.frame_s = frame_s
         self.hung_up = False
+        self.stalled = False
         self.taps: list[Tap] = []
         self.to_host = Direction(self, to_host=True)
         self.to_device = Direction(self, to_host=False)
         self.on_hang_up: list[Callable[[], None]] = []
         self.on_replug: list[Callable[[], None]] = []
+        self.on_stall: list[Callable[[], None]] = []
+        self.on_resume: list[Callable[[], None]] = []
 
     # -- device end ------------------------------------------------------------------------------
     def attach_device(self, receive: Receiver) -> None:
@@ -130,6 +133,21 @@ class SerialLine:
     def write(self, data: bytes) -> None:
         """Called by the device: send `data` towards the host."""
         self.to_host.send(data)
+
+    def stall(self) -> None:
+        """The device takes no more bytes: the host end reads on no more, so its client's writes
+        meet full buffers, as with a hung device on USB."""
+        if not self.stalled:
+            self.stalled = True
+            for callback in self.on_stall:
+                callback()
+
+    def resume(self) -> None:
+        """The device takes bytes again."""
+        if self.stalled:
+            self.stalled = False
+            for callback in self.on_resume:
+                callback()
 
     # -- host end --------------------------------------------------------------------------------
     def attach_host(self, receive: Receiver) -> None:

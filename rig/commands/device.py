@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rig.commands import device_radio
 from rig.commands.arguments import count, positive, seed, whole
 from rig.errors import RigError
 
@@ -16,6 +17,20 @@ LIST_PROFILES = "?"
 
 
 LOWEST_BAUD = {"obd": 1200, "gps": 300, "esp32": 300}  # as in scenarios
+# Which devices an option is for; those that are not named here are for all of them.
+ONLY_FOR = {
+    "profile": ("obd", "gps"),
+    "baud": ("obd", "gps"),
+    "unpaced": ("obd", "gps", "mesh"),
+    "rate": ("gps",),
+    "http": ("esp32",),
+    "memory": ("esp32", "mesh"),
+    "user": ("esp32",),
+    "password": ("esp32",),
+    "scenario": ("obd", "gps", "esp32"),
+    "variant": ("obd", "gps", "esp32"),
+    **dict.fromkeys(device_radio.NAMES, ("mesh",)),
+}
 
 
 class DeviceUsageError(RigError):
@@ -40,20 +55,26 @@ class DeviceCommand:
       telerig device esp32 --http 8080                an edge logger: its console on a PTY, and its
                                                       access point at http://127.0.0.1:8080
       telerig device esp32 --memory board.json        the same, and it remembers
+      telerig device mesh --tcp 4403 --nodes 5        a Meshtastic radio: meshtastic --port PTY and
+                                                      meshtastic --host localhost; five nodes more
+      telerig device mesh --radios 2 --preset SHORT_FAST
+                                                      two radios that hear each other
+      telerig device mesh --region '?'                the regions that there are
 
     A board begins in factory state: provision it over its access point or its console (user
     wifiprov, password abcd1234), for example with telerig provision.
 
     With --json the first line is {"device": "obd", "ports": {"serial": "/dev/pts/3", "tcp": null,
-    "link": null}}; each further line is one event with its time_s since the start.
+    "link": null}}; each further line is one event with its time_s since the start. Radios stand in
+    a list "radios" there too, with id and name.
 
     exit code: 0 ended by Ctrl-C or SIGTERM, 1 its ports cannot be opened, 2 an option is wrong
     """
 
-    help = "run one modelled device alone (obd, gps, esp32)"
+    help = "run one modelled device alone (obd, gps, esp32, mesh)"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("kind", choices=("obd", "gps", "esp32"))
+        parser.add_argument("kind", choices=("obd", "gps", "esp32", "mesh"))
         parser.add_argument(
             "--link",
             type=Path,
@@ -64,7 +85,7 @@ class DeviceCommand:
             "--tcp",
             type=whole(0, GREATEST_PORT),
             metavar="PORT",
-            help="serve the line on loopback TCP too (0: any free port)",
+            help="serve the line on loopback TCP too (0: any free port; a radio's own is 4403)",
         )
         parser.add_argument(
             "--profile",
@@ -95,7 +116,7 @@ class DeviceCommand:
             "--memory",
             type=Path,
             metavar="FILE",
-            help="esp32: keeps its settings and its flash (factory state at each start)",
+            help="esp32, mesh: keeps what it remembers (factory state at each start)",
         )
         parser.add_argument("--user", metavar="NAME", help="esp32: for provisioning (wifiprov)")
         parser.add_argument("--password", metavar="TEXT", help="esp32: for provisioning (abcd1234)")
@@ -111,11 +132,15 @@ class DeviceCommand:
         parser.add_argument(
             "--seed", type=seed, default=0, metavar="N", help="of all randomness (0)"
         )
+        device_radio.add_arguments(parser)
         parser.add_argument(
             "--json", action="store_true", help="first line: the ports; then one event a line"
         )
 
     def run(self, arguments: argparse.Namespace) -> int:
+        if arguments.kind == "mesh":
+            _check_kind(arguments)
+            return device_radio.run(arguments)
         profiles = _profiles(arguments.kind)
         if arguments.profile == LIST_PROFILES:
             for name, profile in profiles.items():
@@ -149,11 +174,16 @@ class DeviceCommand:
             device = Device(options)
         except ValueError as error:
             raise DeviceUsageError(str(error)) from error
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                signal.signal(number, lambda *_: device.stop())
+        on_signals(device.stop)
         device.run()
         return 0
+
+
+def on_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` when someone ends the program."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, lambda *_: stop())
 
 
 def _check(arguments: argparse.Namespace, profiles: Mapping[str, Any]) -> None:
@@ -168,18 +198,18 @@ def _check(arguments: argparse.Namespace, profiles: Mapping[str, Any]) -> None:
         raise DeviceUsageError(
             f"--rate: expected a gps, found {arguments.kind}: its client sets the rate"
         )
-    if arguments.kind == "esp32":
-        wrong = [n for n in ("profile", "unpaced", "baud") if getattr(arguments, n)]
-    else:
-        names = ("http", "memory", "user", "password")
-        wrong = [n for n in names if getattr(arguments, n) is not None]
-    if wrong:
-        raise DeviceUsageError(
-            f"--{wrong[0]}: expected {'obd or gps' if arguments.kind == 'esp32' else 'esp32'}, "
-            f"found {arguments.kind}"
-        )
+    _check_kind(arguments)
     if arguments.variant and arguments.scenario is None:
         raise DeviceUsageError("--variant: expected --scenario FILE with it, found none")
+
+
+def _check_kind(arguments: argparse.Namespace) -> None:
+    """Refuse options that belong to another device."""
+    for name, kinds in ONLY_FOR.items():
+        if getattr(arguments, name) not in (None, False, "") and arguments.kind not in kinds:
+            *most, last = kinds
+            expected = f"{', '.join(most)} or {last}" if most else last
+            raise DeviceUsageError(f"--{name}: expected {expected}, found {arguments.kind}")
 
 
 def _profiles(kind: str) -> Mapping[str, Any]:

@@ -26,6 +26,10 @@ class DevicePort(PtyPort):
         self._brake.forget(self._master)
         super()._close()
 
+    def _stall(self) -> None:
+        self._brake.forget(self._master)
+        super()._stall()
+
     def _pump(self) -> None:
         try:
             data = os.read(self._master, PIECE_BYTES)

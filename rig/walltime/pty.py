@@ -60,6 +60,8 @@ class PtyPort:
         line.attach_host(self._deliver)
         line.on_hang_up.append(self._close)
         line.on_replug.append(self._open)
+        line.on_stall.append(self._stall)
+        line.on_resume.append(self._resume)
 
     @property
     def device_path(self) -> str:
@@ -75,6 +77,8 @@ class PtyPort:
             self._closed = True
             self._line.on_hang_up.remove(self._close)
             self._line.on_replug.remove(self._open)
+            self._line.on_stall.remove(self._stall)
+            self._line.on_resume.remove(self._resume)
             self._line.to_host.receiver = None
             if not self._line.hung_up:
                 self._close()
@@ -93,7 +97,8 @@ class PtyPort:
             os.close(self._slave)
             self._slave = -1
             self._reader_poll.register(self._master, select.POLLHUP)
-        self._watcher.watch_port(self._master, self._pump)
+        if not self._line.stalled:
+            self._watcher.watch_port(self._master, self._pump)
         if self.path is not None:
             with contextlib.suppress(FileNotFoundError):
                 self.path.unlink()
@@ -110,6 +115,15 @@ class PtyPort:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
         self.arrived()
+
+    def _stall(self) -> None:
+        """The device takes no more: what the client writes stays in the kernel until it is full."""
+        if not self._line.hung_up:
+            self._watcher.unwatch_port(self._master)
+
+    def _resume(self) -> None:
+        if not self._line.hung_up:
+            self._watcher.watch_port(self._master, self._pump)
 
     def _deliver(self, data: bytes) -> None:
         if not self._hold_open and self._reader_poll.poll(0):
