@@ -5,17 +5,29 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firmware_stubs.plan import DEFAULT_FLUSH_MS
 from rig.faults.spec import FaultSpec
+from rig.mesh.setup import (
+    RADIO_LINES,
+    base_link_config,
+    mesh_plan_hz,
+    mesh_setup,
+    ordinary_nodes,
+    uplink_config,
+    vehicle_nodes,
+)
 from rig.scenario.drive import build_drive, recorded_course
-from rig.scenario.model import GPS_SIGNALS, Esp32Spec, Scenario
+from rig.scenario.gateway import UPLINK
+from rig.scenario.model import BASE, CAR, GPS_SIGNALS, MESH, Esp32Spec, Scenario
 from rig.toml_text import toml_text
 from sim.esp32 import BoardSetup, GnssSetup, WifiSetup
 from sim.esp32.board import CONSOLE_BAUD
+from sim.mesh_setup import BASE_LINE, TCP
 from sim.route import COURSES, Route
 from sim.vehicle import VEHICLES, Ambient, Drive, Idle, KeyOff
 from sim.world import ESP32, Esp32Setup, GpsSetup, ObdSetup, WorldSetup, board_name
@@ -25,11 +37,28 @@ DEFAULT_COURSE = "highway"
 # after it the last readings travel. Neither belongs to a phase.
 LEAD_IN_S = 12.0
 LEAD_OUT_S = 3.0
+MESH_LEAD_OUT_S = 30.0  # a packet fills for some 20 s; what is lost then comes later
 BOARD_LEAD_OUT_S = 30.0  # a request that gets lost is repeated after 10 s, perhaps twice
+NODES = "nodes"
 LEAD_IN = "lead-in"
 LEAD_OUT = "lead-out"
 DEVICE = "car-1"
 API_SECRET = "the rig's own, for one run"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPlan:
+    """One gateway of a run.
+
+    Attributes:
+        name: "car", or "base" for the base station's.
+        config: the tables of its TOML file.
+        database_url: of its own.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    database_url: str
 
 
 def world_setup(scenario: Scenario) -> WorldSetup:
@@ -58,6 +87,7 @@ def world_setup(scenario: Scenario) -> WorldSetup:
         esp32=_esp32_setup(world.esp32, beside_adapter="obd" in scenario.needs)
         if ESP32 in scenario.needs
         else None,
+        mesh=mesh_setup(world.mesh) if MESH in scenario.needs else None,
     )
 
 
@@ -81,10 +111,14 @@ def _course(scenario: Scenario) -> Route:
 
 def lead_out_s(scenario: Scenario) -> float:
     """How long the last readings may travel: boards keep theirs until a packet is full or old."""
-    if ESP32 not in scenario.needs:
-        return LEAD_OUT_S
-    flush_s = scenario.world.esp32.flush_s
-    return (DEFAULT_FLUSH_MS / 1000.0 if flush_s is None else flush_s) + BOARD_LEAD_OUT_S
+    longest_s = LEAD_OUT_S
+    if ESP32 in scenario.needs:
+        flush_s = scenario.world.esp32.flush_s
+        flush_s = DEFAULT_FLUSH_MS / 1000.0 if flush_s is None else flush_s
+        longest_s = max(longest_s, flush_s + BOARD_LEAD_OUT_S)
+    if MESH in scenario.needs:
+        longest_s = max(longest_s, (scenario.gateway.mesh.flush_s or 0.0) + MESH_LEAD_OUT_S)
+    return longest_s
 
 
 def total_duration_s(scenario: Scenario) -> float:
@@ -108,6 +142,14 @@ def phase_windows(scenario: Scenario) -> list[tuple[str, float, float]]:
     return [
         (name, start_s + LEAD_IN_S, end_s + LEAD_IN_S) for name, start_s, end_s in scenario.windows
     ]
+
+
+def gateway_plan(
+    scenario: Scenario, name: str, ports: Mapping[str, str], database_url: str
+) -> GatewayPlan:
+    """Return the gateway `name` of a run."""
+    config = base_config if name == BASE else gateway_config
+    return GatewayPlan(name, config(scenario, ports, database_url, 0), database_url)
 
 
 def gateway_config(
@@ -151,15 +193,42 @@ def gateway_config(
     for name in board_names(scenario):
         if name in ports:
             config["links"][name] = {"kind": ESP32, "port": ports[name], "baud": CONSOLE_BAUD}
+    if MESH in scenario.needs:
+        config["links"][UPLINK] = uplink_config(spec.mesh, ports[MESH])
     if ESP32 in scenario.needs:
         config["api"] = {"secret": API_SECRET}
     return _merged(config, spec.config)
 
 
+def base_config(
+    scenario: Scenario, ports: Mapping[str, str], database_url: str, http_port: int
+) -> dict[str, Any]:
+    """The configuration of the base station's gateway."""
+    return {
+        "gateway": {"device": BASE},
+        "http": {"host": "127.0.0.1", "port": http_port},
+        "database": {"url": database_url},
+        "log": {"format": "json"},
+        "links": {MESH: base_link_config(scenario, ports[BASE_LINE])},
+    }
+
+
 def gateway_ports(scenario: Scenario) -> list[str]:
-    """The lines of the world at which the gateway has a port."""
-    lines = [link for link in scenario.needs if link != ESP32]
-    return lines + (board_names(scenario) if scenario.world.esp32.transport == "serial" else [])
+    """The lines of the world at which a gateway has a serial port."""
+    lines = [link for link in scenario.needs if link not in (ESP32, MESH)]
+    if scenario.world.esp32.transport == "serial":
+        lines += board_names(scenario)
+    return lines + ([] if scenario.world.mesh.transport == TCP else radio_lines(scenario))
+
+
+def tcp_radios(scenario: Scenario) -> list[str]:
+    """The radios that gateways reach over TCP."""
+    return radio_lines(scenario) if scenario.world.mesh.transport == TCP else []
+
+
+def radio_lines(scenario: Scenario) -> list[str]:
+    """The radios that gateways speak to."""
+    return list(RADIO_LINES) if MESH in scenario.needs else []
 
 
 def board_names(scenario: Scenario) -> list[str]:
@@ -167,6 +236,16 @@ def board_names(scenario: Scenario) -> list[str]:
     if ESP32 not in scenario.needs:
         return []
     return [board_name(number) for number in range(1, scenario.world.esp32.count + 1)]
+
+
+def devices(scenario: Scenario) -> dict[str, str]:
+    """Return the devices whose readings come from afar -> the link that they make up."""
+    found = dict.fromkeys(board_names(scenario), ESP32)
+    if MESH in scenario.needs:
+        found |= dict.fromkeys(vehicle_nodes(scenario), MESH)
+        found |= dict.fromkeys(ordinary_nodes(scenario), NODES)
+        found[BASE] = BASE  # what the base station's gateway measures itself
+    return found
 
 
 def plan_of(scenario: Scenario) -> dict[str, dict[str, float | None]]:
@@ -180,20 +259,28 @@ def plan_of(scenario: Scenario) -> dict[str, dict[str, float | None]]:
     if ESP32 in scenario.needs:
         spec = scenario.world.esp32
         plan[ESP32] = {**spec.plan, **dict.fromkeys(GPS_SIGNALS, spec.gps.rate_hz)}
+    if MESH in scenario.needs:
+        plan[MESH] = dict(mesh_plan_hz(scenario.gateway.mesh))
     return plan
 
 
-def config_hash(config: Mapping[str, Any]) -> str:
-    """sha256 of a configuration without what differs from run to run: ports, paths and the URL.
+def config_hash(gateways: Iterable[GatewayPlan]) -> str:
+    """sha256 of the configurations without what differs from run to run: ports, paths and the URL.
 
-    It is equal in both clocks: the gateway is configured the same way in each.
+    It is equal in both clocks: the gateways are configured the same way in each.
     """
+    plain = {gateway.name: _comparable(gateway.config) for gateway in gateways}
+    hashed = plain[CAR] if len(plain) == 1 else plain
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
+
+
+def _comparable(config: Mapping[str, Any]) -> Any:
     plain = json.loads(json.dumps(config))
     plain["http"].pop("port")
     plain["database"].pop("url")
     for link in plain["links"].values():
         link.pop("port")
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    return plain
 
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:

@@ -113,6 +113,7 @@ TEMPERATURE = Dimension("temperature", "°C", {"°C": 1.0, "C": 1.0}, "5 °C")
 DISTANCE = Dimension("distance", "m", {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3}, "3 m")
 PRESSURE = Dimension("pressure", "kPa", {"kPa": 1.0, "hPa": 0.1, "bar": 100.0}, "101.3 kPa")
 LEVEL = Dimension("difference of levels", "dB", {"dB": 1.0}, "20 dB")
+POWER = Dimension("power", "dBm", {"dBm": 1.0}, "20 dBm")
 BAUD = Dimension("baud rate", "baud", {"baud": 1.0, "Bd": 1.0, "kBd": 1e3}, "38400", bare=True)
 STEPS = Dimension("number of steps", "step", {"step": 1.0, "steps": 1.0}, "1 step")
 BITS = Dimension("number of bits", "bit", {"bit": 1.0, "bits": 1.0}, "1 bit")
@@ -130,6 +131,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
     DISTANCE,
     PRESSURE,
     LEVEL,
+    POWER,
     BAUD,
     STEPS,
     BITS,

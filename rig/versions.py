@@ -11,7 +11,17 @@ from pathlib import Path
 
 import server
 
-LIBRARIES = ("telerig", "simpy", "obd", "pyserial", "pynmea2", "asyncpg", "starlette", "uvicorn")
+LIBRARIES = (
+    "telerig",
+    "simpy",
+    "obd",
+    "meshtastic",
+    "pyserial",
+    "pynmea2",
+    "asyncpg",
+    "starlette",
+    "uvicorn",
+)
 GIT_TIMEOUT_S = 5.0
 
 

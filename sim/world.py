@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import simpy
 
@@ -17,10 +17,14 @@ from sim.esp32.board import MakeFirmware, logger_firmware
 from sim.esp32.wifi import Air
 from sim.gnss import HOT, GnssReceiver, Motion
 from sim.gnss import PROFILES as RECEIVERS
+from sim.mesh_setup import MESH, MeshSetup
 from sim.route import Route
 from sim.serial_line import USB_FRAME_S, SerialLine
 from sim.streams import RandomStreams
 from sim.vehicle import FOCUS_ST, Ambient, Drive, VehicleSpec
+
+if TYPE_CHECKING:  # it needs the package `meshtastic`, which not every world has
+    from sim.mesh import Mesh
 
 NoteListener = Callable[[float, str, str, str, Mapping[str, Any]], None]
 
@@ -83,7 +87,7 @@ class WorldSetup:
         drive: what the driver does.
         course: where the road leads.
         coolant_c: coolant temperature at the start; None is warm.
-        obd, gps, esp32: None leaves the device out.
+        obd, gps, esp32, mesh: None leaves the device out.
     """
 
     drive: Drive
@@ -94,6 +98,7 @@ class WorldSetup:
     obd: ObdSetup | None = field(default_factory=ObdSetup)
     gps: GpsSetup | None = field(default_factory=GpsSetup)
     esp32: Esp32Setup | None = None
+    mesh: MeshSetup | None = None
 
 
 class World:
@@ -144,6 +149,9 @@ class World:
             self.receiver = self._attach_receiver(setup.gps, on_epoch)
         if setup.esp32 is not None:
             self.fleet = self._attach_boards(setup.esp32)
+        self.mesh: Mesh | None = None
+        if setup.mesh is not None:
+            self.mesh = self._attach_radios(setup.mesh)
 
     def motion(self, time_s: float) -> Motion:
         """Where the car truly is and how it moves at `time_s`; not earlier than asked before."""
@@ -217,6 +225,32 @@ class World:
         board.on_note.append(lambda what, detail: self.note(ESP32, what, name, detail))
         self.lines[name] = board.line
         return board
+
+    def _attach_radios(self, setup: MeshSetup) -> Mesh:
+        from sim.mesh import Mesh
+
+        mesh = Mesh(
+            self.env,
+            setup,
+            self.car,
+            self._mesh_car,
+            self.streams.stream,
+            self.epoch_ns,
+            lambda radio, what, detail: self.note(MESH, what, radio, detail),
+        )
+        self.lines.update(mesh.lines)
+        return mesh
+
+    def _mesh_car(self, number: int) -> Car:
+        """Return the car of the `number`-th vehicle with a radio; nothing asks its ECUs."""
+        setup, prefix = self.setup, f"mesh-car-{number}/"
+        return self._build_car(
+            fleet_spec(setup.vehicle, number),
+            fleet_drive(setup.drive, self.streams.stream(prefix + "drive")),
+            prefix,
+            (number - 1) * CAR_SPACING_M,
+            None,
+        )
 
     def _fleet_car(self, number: int, boards: Esp32Setup) -> Car:
         """Return the car of the `number`-th board."""

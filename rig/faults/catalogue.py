@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rig.faults import board, bytestream, device, noise
+from rig.faults import board, bytestream, device, noise, radio
 from rig.faults.strike import End, Strike
 from rig.quantity import BYTE_RATE, DURATION, LEVEL, PERCENTAGE, Dimension
 
 Begin = Callable[[Strike], End | None]
 """Begins a strike; returns what undoes it, or None where it ends by itself."""
 
-SERIAL_LINKS = ("obd", "gps", "esp32")
+SERIAL_LINKS = ("obd", "gps", "esp32", "mesh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,7 @@ _PER_EXCHANGE = Parameter(
     maximum=100.0,
 )  # fmt: skip
 _FADE = Parameter("by", "by_db", "how much weaker", LEVEL, maximum=100.0)
+_SIGNAL = Parameter("by", "by_db", "how much weaker", LEVEL, maximum=200.0)
 _REASON = Parameter(
     "reason",
     "reason",
@@ -127,4 +128,7 @@ FAULT_KINDS: Mapping[str, FaultKind] = _kinds(
     FaultKind(
         "board_reset", board.board_reset, (_REASON,), "reason", links=("esp32",), lasts=False
     ),
+    FaultKind("radio_reboot", radio.radio_reboot, links=("mesh",), lasts=False),
+    FaultKind("radio_freeze", radio.radio_freeze, primary="for", links=("mesh",)),
+    FaultKind("radio_fade", radio.radio_fade, (_SIGNAL,), "by", links=("mesh",)),
 )

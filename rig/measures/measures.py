@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rig.measures.age import ages, ages_in
+from rig.measures.air import AIR_MEASURES, Air
 from rig.measures.arrays import (
     LOCAL,
     Floats,
@@ -43,8 +44,10 @@ from rig.measures.matching import (
 )
 from rig.measures.names import MEASURE_NAMES
 from rig.measures.position import Track, stored_track
+from rig.measures.rows import count_invented, longest_gap_s, match_rows, rows_of, sound, step_ns
 from rig.measures.signals import signals_of
 from rig.measures.stale import marks_of, unmarked_s, wrongly_marked_s
+from rig.measures.uplinks import LINK as ESP32_LINK
 from rig.measures.uplinks import UPLINK_MEASURES, Uplinks
 from rig.measures.windows import Window, window_of
 from rig.record.manifest import Manifest, SignalInfo
@@ -53,6 +56,7 @@ from rig.record.streams import link_of_wire
 
 _LINK_MEASURE = re.compile(r"(?P<link>[a-z][a-z0-9_]*)\.(?P<name>.+)")
 _COUNTER = "counter."
+_MESH = "mesh"
 _DERIVED = "derived"  # source of the samples of what the gateway computes; no link
 
 
@@ -89,6 +93,7 @@ class Measures:
         self._events = record.events
         self._marks = marks_of(record.events, record.manifest.end_ns)
         self._uplinks = Uplinks(record)
+        self._air = Air(record)
         samples = samples_by_signal(record.samples)
         self._devices = {name: n for n, name in enumerate(record.manifest.devices, LOCAL + 1)}
         names = {source for source, _ in samples} | set(record.manifest.plan) | set(record.links)
@@ -174,6 +179,8 @@ class Measures:
     # -- computing -------------------------------------------------------------------------------
     def _link(self, name: str, samples: dict[tuple[str, str], Samples]) -> Link:
         devices = [d for d, link in self.manifest.devices.items() if link == name]
+        if name == _MESH and self.manifest.mesh is not None:
+            return self._mesh_link(devices, samples)
         if devices:
             return self._device_link(name, devices, samples)
         own = {signal: rows for (source, signal), rows in samples.items() if source == name}
@@ -203,6 +210,53 @@ class Measures:
             real=name in self.manifest.real_links,
             devices=len(devices),
         )
+
+    def _mesh_link(self, devices: list[str], samples: dict[tuple[str, str], Samples]) -> Link:
+        """Return the vehicles' rows, and what the base station has of them."""
+        plan = self.manifest.plan.get(_MESH, {})
+        rows = {name: self._rows(name, rate_hz or 1.0, devices, samples)
+                for name, rate_hz in plan.items()}  # fmt: skip
+        numbers = [self._devices[device] for device in devices]
+
+        def matched(readings: Readings) -> dict[str, Matched]:
+            found = {}
+            readings = readings.where(np.isin(readings.device, numbers))
+            for signal in np.unique(readings.signal).tolist():
+                info = self.signals.get(signal)
+                if info is not None and info.name in plan:
+                    own = readings.where(readings.signal == signal)
+                    found[info.name] = match_rows(own, info, rows[info.name])
+            return found
+
+        return Link(
+            _MESH,
+            stored=matched(self._stored),
+            published=matched(self._published),
+            samples={name: joined(parts.values()) for name, parts in rows.items()},
+            plan=dict.fromkeys(plan),
+            devices=len(devices),
+        )
+
+    def _rows(
+        self,
+        signal: str,
+        rate_hz: float,
+        devices: list[str],
+        samples: dict[tuple[str, str], Samples],
+    ) -> dict[int, Samples]:
+        assert self.manifest.mesh is not None
+        step = step_ns(self.manifest.mesh, rate_hz)
+        rows = {}
+        for device in devices:
+            given = samples.get((device, signal))
+            if given is None and device == devices[0]:  # the car: its own gateway's readings
+                own = sound(self._stored.where(self._stored.device == LOCAL))
+                numbers = [n for n, info in self.signals.items() if info.name == signal]
+                own = own.where(np.isin(own.signal, numbers))
+                rows[self._devices[device]] = rows_of(own.time_ns, own.value, step)
+            elif given is not None:
+                rows[self._devices[device]] = rows_of(given.time_ns, given.wire, step)
+        return rows
 
     def _match_devices(
         self, readings: Readings, devices: list[int], samples: dict[str, dict[int, Samples]]
@@ -261,16 +315,35 @@ class Measures:
         if family in _FIDELITY and last in _FIDELITY_OF:
             errors = link.errors_steps(window, _FIDELITY[family])
             return _value(_FIDELITY_OF[last](errors), "step")
+        if link.name == _MESH and self.manifest.mesh is not None:
+            found = self._of_mesh(link, name, window)
+            if found is not None:
+                return found
         if name == "provisioned" and link.name in self.manifest.devices.values():
             events = [e for e in self._events if e.kind == "provision"]
             done = sum(event.detail["name"] == "done" for event in events)
             return _value(done if events and whole else None, "")
         if name in ("resets", "crashes") and link.name in self.manifest.devices.values():
             return _value(count_board_events(self._events, name, window), "")
-        if name in UPLINK_MEASURES and link.name in self.manifest.devices.values():
+        if name in UPLINK_MEASURES and link.name == ESP32_LINK:
             value, unit = self._uplinks.figure(name, None if whole else window)
             return _value(value, unit)
         return self._of_continuity(link, name, window, whole=whole)
+
+    def _of_mesh(self, link: Link, name: str, window: Window) -> Measured | None:
+        if name in AIR_MEASURES:
+            value, unit = self._air.figure(name, window, self._stored)
+            return _value(value, unit)
+        if name == "invented":
+            return _value(self._invented(link, window), "")
+        if name == "gap.max":
+            return _value(longest_gap_s(link, window.spans, link.devices), "s")
+        return None
+
+    def _invented(self, link: Link, window: Window) -> int:
+        assert self.manifest.mesh is not None
+        holds = {name: window.holds(m.readings.time_ns) for name, m in link.stored.items()}
+        return count_invented(link, self.manifest.mesh, holds)
 
     def _of_continuity(
         self, link: Link, name: str, window: Window, *, whole: bool
@@ -349,10 +422,9 @@ class Measures:
             self._published.where(self._published.device == LOCAL),
             [ack for ack in self._acknowledged if not ack.device],
         )
-        if not self._devices:
-            return local
-        remote = self._uplinks.lost(self._stored)
-        return remote if local is None else local + (remote or 0)
+        found = [local, self._uplinks.lost(self._stored), self._air.lost(self._stored)]
+        known = [count for count in found if count is not None]
+        return sum(known) if known else None
 
     def _doubled(self) -> int | None:
         if self._lost() is None:

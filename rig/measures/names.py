@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-LINKS: tuple[str, ...] = ("obd", "gps", "esp32")
+LINKS: tuple[str, ...] = ("obd", "gps", "esp32", "mesh")
 """The links that a scenario can need."""
 
 PERCENTILES: tuple[str, ...] = ("p50", "p95", "p99", "max")
@@ -147,6 +147,44 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
     MeasureName("esp32.resets", "", "resets of boards, whoever caused them"),
     MeasureName("esp32.provisioned", "", "boards that were provisioned in the run"),
     MeasureName("esp32.crashes", "", "resets because the firmware had failed"),
+    MeasureName(
+        "mesh.delivery",
+        "%",
+        "data packets of which readings are in the base station's store / data packets that "
+        "vehicles put on the air",
+    ),
+    MeasureName(
+        "mesh.compression_ratio",
+        "x",
+        "bytes of the plain record of the data packets / bytes of all LoRa frames that the "
+        "vehicles' radios sent of their own: headers, hellos and repetitions included",
+    ),
+    MeasureName(
+        "mesh.suppression_ratio",
+        "",
+        "readings not transmitted, because they were as predicted / readings taken",
+    ),
+    MeasureName(
+        "mesh.airtime",
+        "%",
+        "time for which a vehicle's radio transmitted its own frames; that of the vehicle with the "
+        "most",
+    ),
+    MeasureName(
+        "mesh.channel_utilisation", "%", "time for which any radio of the world transmitted"
+    ),
+    MeasureName(
+        "mesh.collisions",
+        "%",
+        "frames lost at a radio to another frame / those and the ones that were read",
+    ),
+    MeasureName(
+        "mesh.invented",
+        "",
+        "readings at the base station that the vehicle never had, or not within their bound",
+        needs_truth=True,
+    ),
+    MeasureName("mesh.gap.max", "s", "longest time of which no reading of a vehicle ever came"),
     MeasureName(
         "derived.fidelity.max",
         "step",

@@ -32,6 +32,7 @@ from server.wire.codec.decoder import Decoded, Decoder, PacketError
 from server.wire.codec.profile import Profile
 from server.wire.telemetry_pb2 import Downlink, Hello, Uplink
 
+LINK = "esp32"
 UPLINK_MEASURES = ("compression_ratio", "suppression_ratio", "bits_per_reading", "queue_max")
 
 TIMESTAMP_BYTES = 7
@@ -91,14 +92,14 @@ class Uplinks:
         """Return one of `UPLINK_MEASURES` with its unit; `window` None: all that was ever sent."""
         traffic = self._traffic
         if name == "queue_max":
-            return _largest([n for t, n in traffic.queues if _inside(window, t)]), ""
-        packets = [p for p in traffic.packets.values() if _inside(window, p.sent_ns)]
+            return _largest([n for t, n in traffic.queues if inside(window, t)]), ""
+        packets = [p for p in traffic.packets.values() if inside(window, p.sent_ns)]
         readings = sum(packet.readings for packet in packets)
         if name == "suppression_ratio":
             suppressed = sum(packet.suppressed for packet in packets)
             all_of_them = suppressed + sum(packet.transmitted for packet in packets)
             return (suppressed / all_of_them if all_of_them else None), ""
-        sent_bytes = sum(size for t, size in traffic.sent if _inside(window, t))
+        sent_bytes = sum(size for t, size in traffic.sent if inside(window, t))
         if name == "bits_per_reading":
             return (8.0 * sent_bytes / readings if readings else None), "bit"
         plain_bytes = sum(packet.plain_bytes for packet in packets)
@@ -112,7 +113,7 @@ class Uplinks:
         """
         if not self._traffic.acknowledged:
             return None
-        kept = _stored_by_packet(stored)
+        kept = stored_by_packet(stored)
         lost = 0
         for (device, boot), acks in self._traffic.acknowledged.items():
             numbers = {*range(acks.below), *acks.also}
@@ -129,7 +130,8 @@ class Uplinks:
         profiles = dict(shipped_profiles())
         followers = [
             _Follower(self._record, device, number, traffic, profiles)
-            for number, device in enumerate(self._record.manifest.devices, 1)
+            for number, (device, link) in enumerate(self._record.manifest.devices.items(), 1)
+            if link == LINK
         ]
         for follower in followers:
             follower.find_profiles()
@@ -208,7 +210,7 @@ class _Follower:
             profile, packet = decoded
             key = (self._number, boot, packet.seq)
             if key not in traffic.packets:
-                traffic.packets[key] = _counted(time_ns, profile, packet)
+                traffic.packets[key] = counted(time_ns, profile, packet)
 
     def _profile(self, boot: int, hello: Hello) -> None:
         data = bytes(hello.profile)
@@ -244,7 +246,8 @@ def _parsed(message: Uplink | Downlink, body: bytes) -> bool:
     return True
 
 
-def _counted(time_ns: int, profile: Profile, packet: Decoded) -> Packet:
+def counted(time_ns: int, profile: Profile, packet: Decoded) -> Packet:
+    """Return what is in a packet that was first sent at `time_ns`."""
     readings = plain_bytes = 0
     for row_number, row in enumerate(packet.rows, packet.first_row):
         taken = [index for index, value in zip(profile.due(row_number), row, strict=True)
@@ -257,7 +260,8 @@ def _counted(time_ns: int, profile: Profile, packet: Decoded) -> Packet:
     return Packet(time_ns, readings, plain_bytes, packet.transmitted, packet.suppressed)
 
 
-def _stored_by_packet(stored: Readings) -> dict[Key, int]:
+def stored_by_packet(stored: Readings) -> dict[Key, int]:
+    """Return how many readings of each packet are in the store."""
     numbers: Ints = np.stack((stored.device, stored.boot, stored.seq), axis=1)
     numbers = np.unique(numbers, axis=0)
     numbers[:, 2] = (numbers[:, 2] - 1) >> PACKET_SHIFT
@@ -266,7 +270,8 @@ def _stored_by_packet(stored: Readings) -> dict[Key, int]:
     return dict(zip(keys, counts.tolist(), strict=True))
 
 
-def _inside(window: Window | None, time_ns: int) -> bool:
+def inside(window: Window | None, time_ns: int) -> bool:
+    """Return whether an instant lies in the window; None holds every instant."""
     return window is None or any(start <= time_ns < end for start, end in window.spans)
 
 

@@ -31,14 +31,18 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         try:
             from rig.runner.request import seeds_of
-            from rig.scenario import expand_scenario
+            from rig.scenario import MissingExtraError, expand_scenario
         except ImportError as error:
             raise self.CollectError(
                 f"{self.path}: expected the package {error.name!r} to be installed, found none; "
                 "pip install 'telerig[rig,obd,postgres]'"
             ) from error
 
-        for scenario in expand_scenario(self.path):
+        try:
+            scenarios = expand_scenario(self.path)
+        except MissingExtraError as error:
+            pytest.skip(str(error), allow_module_level=True)
+        for scenario in scenarios:
             for seed in seeds_of(scenario, self.config.getoption("--rig-seeds")):
                 item: ScenarioItem = ScenarioItem.from_parent(
                     self, name=f"{scenario.id}[seed={seed}]", scenario=scenario, seed=seed

@@ -49,6 +49,22 @@ class SignalInfo(msgspec.Struct, frozen=True):
     wraps: float | None = None
 
 
+class MeshInfo(msgspec.Struct, frozen=True):
+    """The radios of a run, as far as figures need them.
+
+    Attributes:
+        nodes: device at the base station -> number of the vehicle's radio.
+        base: number of the base station's radio.
+        period_s: of the grid on which vehicles take readings.
+        bounds: signal -> largest error in its unit; the others are lossless.
+    """
+
+    nodes: dict[str, int]
+    base: int
+    period_s: float
+    bounds: dict[str, float] = {}
+
+
 class Manifest(msgspec.Struct, kw_only=True):
     """What a record says about its run. All times are the world's UTC in nanoseconds.
 
@@ -70,6 +86,7 @@ class Manifest(msgspec.Struct, kw_only=True):
         truth_columns: names of the columns of a truth row after its time. A column that is the
             truth of a signal bears the signal's name.
         signals: signal id -> what the catalogue says; empty means the catalogue of today.
+        mesh: the radios, where the run has some.
         real_links: links whose device was real: the world has no truth about them.
         limits: what was declared, so that the run can be judged again.
         versions: of Python, of telerig and its libraries, of the gateway's sources.
@@ -93,6 +110,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     devices: dict[str, str] = {}
     truth_columns: list[str] = []
     signals: dict[int, SignalInfo] = {}
+    mesh: MeshInfo | None = None
     real_links: list[str] = []
     limits: list[Limit] = []
     versions: dict[str, str] = {}

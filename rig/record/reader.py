@@ -14,11 +14,14 @@ import zstandard
 from rig.record.errors import RecordError
 from rig.record.manifest import Manifest, manifest_from
 from rig.record.streams import (
+    AIR,
     EVENTS,
     FIXED_STREAMS,
+    HEARD,
     LOG_FILE,
     MANIFEST_FILE,
     PUBLISHED,
+    RADIO_STREAMS,
     SAMPLES,
     STORED,
     STORED_AT,
@@ -27,10 +30,12 @@ from rig.record.streams import (
     WIRE_PREFIX,
     Event,
     Published,
+    Reception,
     Sample,
     Stored,
     StoredAt,
     Stream,
+    Transmission,
     WireChunk,
     wire_stream,
 )
@@ -79,7 +84,8 @@ class RecordReader:
     @property
     def streams(self) -> list[Stream]:
         """Every stream of the record, wires included, sorted by name."""
-        streams = [*FIXED_STREAMS, *(wire_stream(link) for link in self.links)]
+        radio = [s for s in RADIO_STREAMS if (self.folder / s.file_name).exists()]
+        streams = [*FIXED_STREAMS, *radio, *(wire_stream(link) for link in self.links)]
         return sorted(streams, key=lambda stream: stream.name)
 
     @cached_property
@@ -111,6 +117,16 @@ class RecordReader:
     def events(self) -> list[Event]:
         """What was worth a line, in order of time."""
         return self.rows(EVENTS)
+
+    @cached_property
+    def air(self) -> list[Transmission]:
+        """The frames that radios sent, in order of their starts."""
+        return self.rows(AIR)
+
+    @cached_property
+    def heard(self) -> list[Reception]:
+        """What became of those frames at each radio in earshot, in order of their ends."""
+        return self.rows(HEARD)
 
     def wire(self, link: str) -> list[WireChunk]:
         """Return the bytes of `link`; empty if none were recorded."""

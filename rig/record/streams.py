@@ -89,6 +89,44 @@ class StoredAt(NamedTuple):
     first_seq: int = 0
 
 
+class Transmission(NamedTuple):
+    """A frame that a radio began to send.
+
+    `kind` is "own", "retry" (own, again), "relay" or "ack". `text` is the packet as the mesh
+    carries it (latin-1, as `WireChunk.text`) where the radio sends it as its own the first time.
+    """
+
+    time_ns: int
+    node: int
+    kind: str
+    sender: int
+    to: int
+    id: int
+    frame_bytes: int
+    airtime_us: int
+    text: str = ""
+
+    @property
+    def data(self) -> bytes:
+        """The packet's bytes."""
+        return self.text.encode("latin-1")
+
+
+class Reception(NamedTuple):
+    """What became of a frame at a radio in earshot, at its end.
+
+    `outcome` is "ok", "weak" (noise), "collision", "busy" (it was sending itself) or "off".
+    """
+
+    time_ns: int
+    node: int
+    transmitter: int
+    sender: int
+    id: int
+    outcome: str
+    snr_db: float
+
+
 class Event(NamedTuple):
     """Something worth a line: a fault's start, a link's state, a trouble code."""
 
@@ -127,6 +165,11 @@ STORED = Stream("stored", Stored, 5, in_trace=True)
 STORED_AT = Stream("stored_at", StoredAt, 2, in_trace=False)
 EVENTS = Stream("events", Event, 0, in_trace=False)
 FIXED_STREAMS = (TRUTH, SAMPLES, PUBLISHED, STORED, STORED_AT, EVENTS)
+
+# Of runs with radios only: the trace of any other knows nothing of them.
+AIR = Stream("air", Transmission, 0, in_trace=True)
+HEARD = Stream("heard", Reception, 0, in_trace=True)
+RADIO_STREAMS = (AIR, HEARD)
 
 MANIFEST_FILE = "run.json"
 VERDICT_FILE = "verdict.json"

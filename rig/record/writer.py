@@ -19,8 +19,10 @@ import zstandard
 from rig.record.errors import RecordError
 from rig.record.manifest import Manifest, manifest_from
 from rig.record.streams import (
+    AIR,
     EVENTS,
     FIXED_STREAMS,
+    HEARD,
     LOG_FILE,
     MANIFEST_FILE,
     PUBLISHED,
@@ -28,7 +30,9 @@ from rig.record.streams import (
     STORED,
     STORED_AT,
     TRUTH,
+    Reception,
     Stream,
+    Transmission,
     wire_stream,
 )
 
@@ -172,6 +176,14 @@ class RecordWriter:
                 ),
             )
 
+    def air(self, row: Transmission) -> None:
+        """Keep a frame that a radio began to send."""
+        self._append(AIR, row)
+
+    def heard(self, row: Reception) -> None:
+        """Keep what became of a frame at a radio."""
+        self._append(HEARD, row)
+
     def event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None:
         """Keep something worth a line; `detail` holds plain values."""
         self._append(EVENTS, (time_ns, kind, detail))
@@ -228,19 +240,24 @@ class RecordWriter:
         self.close(None)
 
     def _append(self, stream: Stream, row: Sequence[Any]) -> None:
-        rows = self._rows[stream.name]
+        rows = self._rows.get(stream.name)
+        if rows is None:
+            self._open(stream)
+            rows = self._rows[stream.name] = []
         rows.append(row)
         if len(rows) >= CHUNK_ROWS:
             self._write(stream.name, rows)
             rows.clear()
 
     def _open_wire(self, link: str) -> list[tuple[int, bool, bytes]]:
-        stream = wire_stream(link)
+        self._open(wire_stream(link))
+        return self._wire_rows.setdefault(link, [])
+
+    def _open(self, stream: Stream) -> None:
         try:
             self._files[stream.name] = _StreamFile(self.folder, stream)
         except OSError as error:
             raise _cannot_write(self.folder, error) from error
-        return self._wire_rows.setdefault(link, [])
 
     def _flush_wire(self, link: str) -> None:
         rows = self._wire_rows[link]

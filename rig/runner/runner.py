@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,11 +166,11 @@ class Runner:
 
     def _run_one(self, order: _Order) -> Run:
         request = order.request
-        url = self._databases.fresh()
-        try:
+        with contextlib.ExitStack() as stack:
+            urls = [self._database(stack) for _ in request.scenario.gateways]
             run = Run(request, new_run_folder(self._runs, request))
             try:
-                self._drive(run, url, order.environment)
+                self._drive(run, urls, order.environment)
                 if not run.failure:
                     _judge(run)
             except RigError as error:
@@ -178,18 +178,27 @@ class Runner:
             except OSError as error:  # full disk, mostly
                 run.failure = f"{run.folder}: expected to write the run there, found: {error}"
             return run
-        finally:
+
+    def _database(self, stack: contextlib.ExitStack) -> str:
+        """Return the URL of an empty database that is dropped with `stack`."""
+        url = self._databases.fresh()
+
+        def drop() -> None:
             with contextlib.suppress(RigError):  # the server has gone: then so has the database
                 self._databases.drop(url)
 
-    def _drive(self, run: Run, url: str, environment: dict[str, str]) -> None:
+        stack.callback(drop)
+        return url
+
+    def _drive(self, run: Run, urls: Sequence[str], environment: dict[str, str]) -> None:
         request = run.request
         job = Job(
             scenario=request.scenario.path.absolute(),
             variant=request.scenario.variant,
             seed=request.seed,
             folder=run.folder,
-            database_url=url,
+            database_url=urls[0],
+            base_database_url=urls[1] if len(urls) > 1 else "",
             command=request.command,
             wall_limit_s=request.wall_limit_s,
             preload=request.preload,

@@ -40,3 +40,7 @@ class ScenarioError(RigError, ValueError):
         where = f"{path}:{line}" if line else str(path)
         tail = f"; {hint}" if hint else ""
         super().__init__(f"{where}: expected {expected}, found {found}{tail}")
+
+
+class MissingExtraError(ScenarioError):
+    """A scenario that needs a package which is not installed."""

@@ -53,7 +53,7 @@ def read_esp32(node: Node | None) -> Esp32Spec:
         flush_s=None
         if flush is None
         else flush.as_quantity(DURATION, minimum=1.0, maximum=MAXIMUM_FLUSH_S),
-        profile=None if profile is None else _profile_path(profile),
+        profile=None if profile is None else profile_path(profile),
         gps=_read_gps(table, default.gps),
         wifi=_read_wifi(table.get("wifi")),
         provisioned=True if provisioned is None else provisioned.as_boolean("'provisioned'"),
@@ -160,7 +160,7 @@ def _refuse_what_the_firmware_refuses(node: Node, spec: Esp32Spec) -> None:
             )
 
 
-def _profile_path(node: Node) -> Path:
+def profile_path(node: Node) -> Path:
     """Return the file beside the scenario, or the one of that name that the codec brings along."""
     expected = "a file with a trained codec profile"
     text = node.as_text(expected)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rig.quantity import DURATION, RATE
 from rig.scenario.document import Entry, Node, Plain, Table, suggestion
+from rig.scenario.mesh import read_mesh_plan
 from rig.scenario.model import DEFAULT_PLAN_HZ, GatewaySpec
 
 GATEWAY_KEYS = (
@@ -17,10 +18,13 @@ GATEWAY_KEYS = (
     "stale",
     "fast",
     "protocol",
+    "mesh",
     "config",
 )
 # Faster than any adapter: "as fast as it goes" is a rate of 1000 Hz.
 MAXIMUM_RATE_HZ = 1000.0
+UPLINK = "radio"
+"""The car's link to its Meshtastic radio."""
 OBD_PROTOCOLS = tuple("0123456789ABC")
 
 
@@ -40,6 +44,7 @@ def read_gateway(node: Node | None) -> GatewaySpec:
         stale_s=_seconds(table, "stale"),
         fast=None if fast is None else fast.as_boolean("'fast'"),
         protocol=None if protocol is None else protocol.as_word(OBD_PROTOCOLS, "an OBD protocol"),
+        mesh=read_mesh_plan(table.get("mesh")),
         config={} if config is None else _read_config(config),
     )
 
@@ -79,7 +84,7 @@ RESERVED_KEYS = (
     ("http", "port"),
     *(
         (("links", link, key))
-        for link in ("obd", "gps", "esp32")
+        for link in ("obd", "gps", "esp32", UPLINK)
         for key in ("kind", "port", "baud")
     ),
 )

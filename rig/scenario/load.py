@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
+from rig.faults.spec import FaultSpec
 from rig.measures.names import LINKS
 from rig.scenario.document import Node, Variables, read_document, suggestion
 from rig.scenario.drive import recorded_course
+from rig.scenario.errors import MissingExtraError
 from rig.scenario.faults import read_faults
 from rig.scenario.gateway import read_gateway
 from rig.scenario.limits import MODES, read_after, read_limits
-from rig.scenario.model import Scenario
+from rig.scenario.model import MESH, Scenario
 from rig.scenario.phases import read_phases
 from rig.scenario.world import read_world
 
@@ -37,6 +40,8 @@ SCENARIO_KEYS = (
 )
 FORMAT_VERSION = 1
 USUAL_LINKS = ("obd", "gps")
+MESH_PACKAGE = "meshtastic"
+TCP_FAULTS = ("hang_up", "radio_reboot", "radio_freeze", "radio_fade")
 SUFFIX = ".scenario.yaml"
 MAXIMUM_VARIANTS = 1000
 
@@ -122,6 +127,7 @@ def _read_scenario(
     if version.as_text() != str(FORMAT_VERSION):
         raise version.error(f"format version {FORMAT_VERSION}")
     needs = _read_needs(table.get("needs"))
+    _refuse_what_is_not_installed(table.get("needs"), needs)
     phases = read_phases(table.require("phases", "phases: [{idle: 30 s}]"))
     seed, mode, name, about = (table.get(key) for key in ("seed", "mode", "name", "about"))
     limits = read_limits(table.get("limits"), [phase.name for phase in phases], needs)
@@ -147,9 +153,22 @@ def _read_scenario(
         after=after,
     )
     faults = read_faults(table.get("faults"), unfinished.windows, needs)
+    _refuse_what_tcp_cannot_suffer(table.get("faults"), unfinished, faults)
     _refuse_what_the_gateway_refuses(table.get("gateway"), unfinished)
     _refuse_what_is_no_course(table.require("phases", ""), unfinished)
     return replace(unfinished, faults=faults)
+
+
+def _refuse_what_tcp_cannot_suffer(
+    node: Node | None, scenario: Scenario, faults: Sequence[FaultSpec]
+) -> None:
+    """TCP delivers what was sent, or nothing."""
+    if node is None or node.is_null or scenario.world.mesh.transport != "tcp":
+        return
+    for item, fault in zip(node.as_list("faults"), faults, strict=True):
+        if fault.link == MESH and fault.kind not in TCP_FAULTS:
+            expected = f"a fault that can strike a radio over TCP: {', '.join(TCP_FAULTS)}"
+            raise item.error(expected, repr(fault.kind), "or `transport: serial`")
 
 
 def _refuse_what_the_gateway_refuses(node: Node | None, scenario: Scenario) -> None:
@@ -157,11 +176,12 @@ def _refuse_what_the_gateway_refuses(node: Node | None, scenario: Scenario) -> N
     if node is None or node.is_null:
         return
     from rig.assembly import gateway_config, gateway_ports
+    from rig.mesh.setup import RADIO_LINES
     from rig.toml_text import toml_text
     from server.config import parse_config
     from server.errors import ConfigError
 
-    ports = {name: f"/dev/{name}" for name in gateway_ports(scenario)}
+    ports = {name: f"/dev/{name}" for name in (*gateway_ports(scenario), *RADIO_LINES)}
     try:
         text = toml_text(gateway_config(scenario, ports, "postgresql://localhost/", 0))
         parse_config(text, "gateway.toml", {})
@@ -196,6 +216,19 @@ def _read_needs(node: Node | None) -> tuple[str, ...]:
     if not needs or len(set(needs)) != len(needs):
         raise node.error("at least one link, and each once")
     return tuple(needs)
+
+
+def _refuse_what_is_not_installed(node: Node | None, needs: Sequence[str]) -> None:
+    """Say before anything runs what the world's radios lack."""
+    if node is not None and MESH in needs and importlib.util.find_spec(MESH_PACKAGE) is None:
+        raise MissingExtraError(
+            node.path,
+            node.line,
+            f"the package {MESH_PACKAGE!r} for the link 'mesh'",
+            "none",
+            "pip install 'telerig[mesh]'",
+            column=node.column,
+        )
 
 
 def _read_tags(node: Node | None) -> tuple[str, ...]:

@@ -31,6 +31,9 @@ DEFAULT_PLAN_HZ: Mapping[str, float] = {
     "AMBIANT_AIR_TEMP": 0.1,
 }
 
+MESH = "mesh"
+CAR = "car"
+BASE = "base"
 GPS_SIGNALS = ("LAT", "LON", "ALT", "GPS_SPEED")
 BOARD_GPS_SIGNALS = (*GPS_SIGNALS, "GPS_HEADING")
 
@@ -128,6 +131,77 @@ class Esp32Spec:
 
 
 @dataclass(frozen=True, slots=True)
+class RadioPlaceSpec:
+    """Where a radio stands.
+
+    Attributes:
+        at_m: so far along the course.
+        beside_m: so far to the right of it; negative: to the left.
+        height_m: of its antenna above the ground.
+        beacon_s: an ordinary node tells its position and its battery so often; None: it is silent.
+    """
+
+    at_m: float = 0.0
+    beside_m: float = 40.0
+    height_m: float = 12.0
+    beacon_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSpec:
+    """The Meshtastic radios: the car's, the base station's, and what lies between.
+
+    Attributes:
+        preset: modem preset, by its Meshtastic name.
+        region: by its Meshtastic name.
+        transport: "serial" or "tcp": how gateways reach their radios.
+        vehicles: that send; the first one is the car, each further one a car of its own.
+        base: the base station's radio.
+        relays: radios that only relay.
+        nodes: ordinary nodes, which say where they are now and then.
+        power_dbm: of every transmitter; None: what the region allows.
+        role: of the vehicles' and the base station's radios: a CLIENT relays for others too.
+        hop_limit: of every radio.
+        clutter_db: what houses and trees take away.
+        shadowing_db: standard deviation of what a place takes away or adds.
+    """
+
+    preset: str = "LONG_FAST"
+    region: str = "EU_868"
+    transport: str = "serial"
+    vehicles: int = 1
+    base: RadioPlaceSpec = RadioPlaceSpec()
+    relays: tuple[RadioPlaceSpec, ...] = ()
+    nodes: tuple[RadioPlaceSpec, ...] = ()
+    power_dbm: float | None = None
+    role: str = "CLIENT"
+    hop_limit: int = 3
+    clutter_db: float | None = None
+    shadowing_db: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeshPlanSpec:
+    """What the car sends over the mesh; None leaves the gateway's default.
+
+    Attributes:
+        plan: signal -> readings a second.
+        bounds: signal -> largest error in its unit; the others are lossless.
+        period_s: of the grid on which readings are taken.
+        flush_s: longest time that a reading waits in an open packet.
+        duty_cycle_pct: most of the time that the radio may send for the gateway.
+        profile: file of a trained codec profile.
+    """
+
+    plan: Mapping[str, float] | None = None
+    bounds: Mapping[str, float] = field(default_factory=dict)
+    period_s: float | None = None
+    flush_s: float | None = None
+    duty_cycle_pct: float | None = None
+    profile: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WorldSpec:
     """The car and what surrounds it.
 
@@ -150,6 +224,7 @@ class WorldSpec:
     gps: GpsSpec = GpsSpec()
     obd: ObdSpec = ObdSpec()
     esp32: Esp32Spec = Esp32Spec()
+    mesh: MeshSpec = MeshSpec()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +240,7 @@ class GatewaySpec:
         stale_s: age at which an OBD signal counts as stale.
         fast: whether the OBD link sends the response digit.
         protocol: OBD protocol number; None searches.
+        mesh: what it sends by radio.
         config: further sections and keys of the gateway's TOML, as they are.
     """
 
@@ -176,6 +252,7 @@ class GatewaySpec:
     stale_s: float | None = None
     fast: bool | None = None
     protocol: str | None = None
+    mesh: MeshPlanSpec = field(default_factory=MeshPlanSpec)
     config: Mapping[str, Plain] = field(default_factory=dict)
 
 
@@ -243,6 +320,11 @@ class Scenario:
     def id(self) -> str:
         """Name and variant: unique in the file."""
         return f"{self.name}[{self.variant}]" if self.variant else self.name
+
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        """The gateways of a run: the car's, and where it sends by radio the base station's."""
+        return (CAR, BASE) if MESH in self.needs else (CAR,)
 
     @property
     def duration_s(self) -> float:

@@ -10,10 +10,22 @@ from typing import TypeVar
 from rig.quantity import BAUD, DURATION, PRESSURE, RATE, TEMPERATURE
 from rig.scenario.document import Node, Table
 from rig.scenario.esp32 import latency_range_s, read_esp32
+from rig.scenario.mesh import read_mesh
 from rig.scenario.model import GpsSpec, ObdSpec, WorldSpec
 from rig.scenario.world_names import adapter_profiles, receiver_profiles, route_names, vehicle_names
 
-WORLD_KEYS = ("vehicle", "ambient", "pressure", "coolant", "route", "start", "gps", "obd", "esp32")
+WORLD_KEYS = (
+    "vehicle",
+    "ambient",
+    "pressure",
+    "coolant",
+    "route",
+    "start",
+    "gps",
+    "obd",
+    "esp32",
+    "mesh",
+)
 # What the gateway takes for each link.
 MINIMUM_GPS_BAUD = 300.0
 MINIMUM_OBD_BAUD = 1200.0
@@ -46,6 +58,7 @@ def read_world(node: Node | None) -> WorldSpec:
         gps=_read_gps(table.get("gps")),
         obd=_read_obd(table.get("obd")),
         esp32=read_esp32(table.get("esp32")),
+        mesh=read_mesh(table.get("mesh")),
     )
 
 

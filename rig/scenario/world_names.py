@@ -32,3 +32,17 @@ def receiver_profiles() -> tuple[str, ...]:
     from sim.gnss import PROFILES
 
     return tuple(PROFILES)
+
+
+def mesh_presets() -> tuple[str, ...]:
+    """Return the modem presets that `sim` has."""
+    from sim.lora.presets import PRESETS
+
+    return tuple(PRESETS)
+
+
+def mesh_regions() -> tuple[str, ...]:
+    """Return the radio regions that `sim` has."""
+    from sim.lora.regions import REGIONS
+
+    return tuple(REGIONS)

@@ -13,6 +13,7 @@ from rig.vtime.kernel import TIMEOUT_MAX_S, Wait
 _real_sleep = time.sleep
 _real_monotonic = time.monotonic
 BOOT_POLL_S = 1e-5
+LONGEST_POLL_S = 0.05
 
 
 class VirtualLock:
@@ -49,11 +50,15 @@ class VirtualLock:
 
     def _acquire_in_real_time(self, timeout_s: float) -> bool:
         # A thread that is just starting shakes hands with its parent: both really run for a moment.
+        # One from before the kernel (a library's, made at its import) may wait for ever, and must
+        # not spin meanwhile.
         end_s = None if timeout_s < 0 else _real_monotonic() + timeout_s
+        pause_s = BOOT_POLL_S
         while self._locked:
             if end_s is not None and _real_monotonic() > end_s:
                 return False
-            _real_sleep(BOOT_POLL_S)
+            _real_sleep(pause_s)
+            pause_s = min(2.0 * pause_s, LONGEST_POLL_S)
         self._locked = True
         return True
 

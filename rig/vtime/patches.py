@@ -20,7 +20,7 @@ from typing import Any
 
 import time_machine
 
-from rig.vtime import ports, state
+from rig.vtime import ports, state, tcp
 from rig.vtime.kernel import Kernel, Part
 from rig.vtime.locks import VirtualLock
 
@@ -28,7 +28,7 @@ _installed = False
 
 
 def install() -> None:
-    """Replace clocks, sleeping, locks, threads, `select` and entropy. Idempotent."""
+    """Replace clocks, sleeping, locks, threads, `select`, connections and entropy. Idempotent."""
     global _installed
     if _installed:
         return
@@ -37,6 +37,7 @@ def install() -> None:
     _patch_threads()
     _patch_select()
     _patch_entropy()
+    tcp.patch(lambda: state.kernel)
 
 
 @contextlib.contextmanager
@@ -55,6 +56,7 @@ def active(kernel: Kernel, entropy: random.Random) -> Iterator[None]:
     finally:
         state.kernel = None
         _entropy.clear()
+        tcp.clear()
         travel.stop()
 
 

@@ -6,6 +6,7 @@ import fcntl
 import functools
 import os
 import select
+import stat
 import sys
 import termios
 import time
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rig.vtime import tcp
 from rig.vtime.kernel import Kernel, Wait
 from rig.walltime.pty import PtyPort
 from sim.serial_line import SerialLine
@@ -30,16 +32,21 @@ _foreign: dict[int, list[Wait]] = {}
 def watch(kernel: Kernel, reading: Iterable[Any], writing: Iterable[Any], wait: Wait) -> list[int]:
     """Let `wait` fire when one of the descriptors may have become ready.
 
-    A port of ours tells of its arrivals itself. Pipes and sockets are looked at whenever a thread
-    or the loop has run, by the same poll that takes over what they wrote to ports. Hand what this
-    returns to `unwatch`.
+    A port or a connection of ours tells of its arrivals itself. Pipes and sockets are looked at
+    whenever a thread or the loop has run, by the same poll that takes over what they wrote to
+    ports. Hand what this returns to `unwatch`.
     """
     foreign = []
     for items, event in ((reading, select.POLLIN), (writing, select.POLLOUT)):
         for item in items:
             descriptor = item if isinstance(item, int) else item.fileno()
             # Asked each time: a number may be another file by now.
-            port = _by_device.get(os.fstat(descriptor).st_rdev)
+            status = os.fstat(descriptor)
+            port = (
+                tcp.waiting(status.st_ino)
+                if stat.S_ISSOCK(status.st_mode)
+                else _by_device.get(status.st_rdev)
+            )
             if port is not None:
                 port.wait(wait)
                 continue
@@ -90,6 +97,12 @@ class VirtualPort(PtyPort):
         if self._waits and self._waits[-1].fired:  # timed out: they would pile up on a quiet line
             self._waits = [other for other in self._waits if not other.fired]
         self._waits.append(wait)
+
+    def _resume(self) -> None:
+        super()._resume()
+        if not self._line.hung_up:
+            self._pump()
+            self.arrived()  # who waits for room may write now
 
     def arrived(self) -> None:
         waits, self._waits = self._waits, []

@@ -17,6 +17,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
         seed: of every random stream.
         folder: of the record; made by the worker.
         database_url: a database of its own, empty.
+        base_database_url: another one for the base station's gateway, where the run has one.
         command: the one command that repeats the run, for the record.
         wall_limit_s: a run without progress for so long ends with a dump of every thread's stack.
         preload: "module:function" called before the gateway starts: a test breaks the gateway here.
@@ -28,6 +29,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
     seed: int = 0
     folder: Path
     database_url: str
+    base_database_url: str = ""
     command: str = ""
     wall_limit_s: float = 60.0
     preload: str = ""

@@ -28,6 +28,25 @@ class LiveListener(Protocol):
     def gateway_event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None: ...
 
 
+class NamedListener:
+    """Passes on what a second gateway says; its own readings bear its name as their device."""
+
+    def __init__(self, name: str, listener: LiveListener) -> None:
+        self._name = name
+        self._listener = listener
+
+    def published(self, arrived_ns: int, rows: list[list[Any]], device: str, boot: int) -> None:
+        self._listener.published(arrived_ns, rows, device or self._name, boot)
+
+    def stored_at(
+        self, boot: int, upto_seq: int, time_ns: int, device: str, first_seq: int
+    ) -> None:
+        self._listener.stored_at(boot, upto_seq, time_ns, device or self._name, first_seq)
+
+    def gateway_event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None:
+        self._listener.gateway_event(time_ns, kind, {**detail, "gateway": self._name})
+
+
 async def watch_live(port: int, listener: LiveListener) -> None:
     """Follow the live stream of the gateway at 127.0.0.1:`port` until cancelled or closed."""
     decode = msgspec.json.Decoder().decode

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import sys
 import threading
 import time
@@ -20,10 +21,12 @@ from rig import assembly
 from rig.errors import RigError
 from rig.http_exchange import exchange
 from rig.scenario import load_scenario
-from rig.scenario.model import Scenario
+from rig.scenario.model import CAR, Scenario
 from rig.walltime.clock import WallClock
 from rig.walltime.internet import ThreadInternet
+from rig.walltime.pipe_door import PipeDoor
 from rig.walltime.pty import PtyPort
+from rig.walltime.tcp_door import LOOPBACK
 from rig.worker import boards
 from rig.worker.channel import keep_watch, say, work
 from rig.worker.gateway_log import LogCapture
@@ -60,7 +63,9 @@ class _Forwarder:
     def gateway_event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None:
         self._calls.append(lambda: self._recording.gateway_event(time_ns, kind, detail))
 
-    def log_line(self, line: str) -> None:
+    def log_line(self, gateway: str, line: str) -> None:
+        if gateway != CAR and line.startswith("{"):
+            line = f'{{"gateway": "{gateway}", {line[1:]}'
         self._calls.append(lambda: self._log.line(line))
 
     def call(self, function: Callable[[], None]) -> None:
@@ -85,10 +90,23 @@ class PacedRun(Run):
 
     def __init__(self, job: Job, scenario: Scenario) -> None:
         self.clock = WallClock(job.pace)
-        super().__init__(job, scenario, mode="paced", env=self.clock.env, epoch_ns=time.time_ns())
+        self.doors = {line: PipeDoor(self.clock) for line in assembly.tcp_radios(scenario)}
+        for door in self.doors.values():
+            door.open()
+        super().__init__(
+            job,
+            scenario,
+            mode="paced",
+            env=self.clock.env,
+            epoch_ns=time.time_ns(),
+            radios={line: f"tcp://{LOOPBACK}:{door.port}" for line, door in self.doors.items()},
+        )
+        for line, door in self.doors.items():
+            assert self.world.mesh is not None
+            door.connect = functools.partial(self.world.mesh.connect, line)
         self.forwarder = _Forwarder(self.recording, self.log)
-        self.gateway: GatewayProcess | None = None
-        self.watcher: threading.Thread | None = None
+        self.processes: list[GatewayProcess] = []
+        self.watchers: list[threading.Thread] = []
         self.internet: ThreadInternet | None = None
         self.drive_cpu_s = 0.0
         self.rss_bytes = 0
@@ -96,71 +114,80 @@ class PacedRun(Run):
     def run(self) -> Finished:
         start_s = time.monotonic()
         ports = [PtyPort(self.clock, line, self.folder / name) for name, line in self.port_lines]
-        config_file = self.write_config()
+        config_files = [self.write_config(plan) for plan in self.gateways]
         self.begin()
-        self.gateway = GatewayProcess(config_file, self.forwarder.log_line)
+        exit_code = 0
         try:
+            for plan, config_file in zip(self.gateways, config_files, strict=True):
+                log_line = functools.partial(self.forwarder.log_line, plan.name)
+                self.processes.append(GatewayProcess(config_file, log_line))
             for process in (
-                self._follow_gateway(),
+                *map(self._follow_gateway, range(len(self.gateways))),
                 self._housekeeping(),
                 self._report_progress(),
                 self._measure(),
             ):
                 self.clock.env.process(process)
             self.clock.run(until_s=self.end_s)
-            http_port = self.gateway.port
-            counters = {
-                link["name"]: link["counters"]
-                for link in asyncio.run(get_json(http_port or 0, "/api/v1/links"))["links"]
-            }
+            for plan, gateway in zip(self.gateways, self.processes, strict=True):
+                self.count(plan, _counters(gateway))
         finally:
             if self.internet is not None:
                 self.internet.close()
-            exit_code = self.gateway.stop()
+            for gateway in reversed(self.processes):  # the base hears the car's last words
+                exit_code = gateway.stop() or exit_code
             self.forwarder.drain()
-        assert self.watcher is not None
-        self.watcher.join(STOP_TIMEOUT_S)
+        for watcher in self.watchers:
+            watcher.join(STOP_TIMEOUT_S)
         self.forwarder.drain()
         for port in ports:
             port.close()
-        config_file.unlink()
+        for door in self.doors.values():
+            door.close()
+        for config_file in config_files:
+            config_file.unlink()
         self.folder.rmdir()
-        return self._finish(start_s, exit_code, counters)
+        return self._finish(start_s, exit_code)
 
-    def _finish(
-        self, start_s: float, exit_code: int, counters: Mapping[str, Mapping[str, int]]
-    ) -> Finished:
+    @property
+    def gateway(self) -> GatewayProcess:
+        """The car's."""
+        return self.processes[-1]
+
+    def _finish(self, start_s: float, exit_code: int) -> Finished:
         from server.store.reader import fetch_readings
 
-        self.writer.stored(asyncio.run(fetch_readings(self.job.database_url)))
+        for plan in reversed(self.gateways):
+            self.writer.stored(asyncio.run(fetch_readings(plan.database_url)))
         return self.close(
             wall_s=time.monotonic() - start_s,
             exit_code=exit_code,
-            counters=counters,
             cpu_pct=100.0 * self.drive_cpu_s / (self.scenario.duration_s / self.job.pace),
             rss_mb=self.rss_bytes / 1e6,
             late_events=float(self.clock.late_events),
             worst_lateness_s=self.clock.worst_lateness_s,
         )
 
-    def _follow_gateway(self) -> Generator[simpy.Event, None, None]:
-        """Watch the live stream from the moment at which there is one."""
-        assert self.gateway is not None
-        while self.gateway.port is None:
+    def _follow_gateway(self, number: int) -> Generator[simpy.Event, None, None]:
+        """Watch the live stream of a gateway from the moment at which there is one."""
+        plan, gateway = self.gateways[number], self.processes[number]
+        while gateway.port is None:
             if self.clock.env.now > START_TIMEOUT_S * self.job.pace:
                 raise RigError(
                     f"expected the gateway to listen within {START_TIMEOUT_S:.0f} s; it does not; "
                     "see gateway.log in the record"
                 )
             yield self.clock.env.timeout(HOUSEKEEPING_PERIOD_S)
-        port = self.gateway.port
-        self.watcher = threading.Thread(
-            target=lambda: asyncio.run(watch_live(port, self.forwarder)),
+        port = gateway.port
+        listener = self.listener(plan, self.forwarder)
+        watcher = threading.Thread(
+            target=lambda: asyncio.run(watch_live(port, listener)),
             name="live watcher",
             daemon=True,
         )
-        self.watcher.start()
-        if self.world.fleet is not None:
+        self.watchers.append(watcher)
+        watcher.start()
+        if plan.name == CAR and self.world.fleet is not None:
             self._switch_boards_on(port)
 
     def _switch_boards_on(self, port: int) -> None:
@@ -194,7 +221,6 @@ class PacedRun(Run):
 
     def _measure(self) -> Generator[simpy.Event, None, None]:
         """CPU over the drive, and the largest memory seen in it."""
-        assert self.gateway is not None
         timeout = self.clock.env.timeout
         yield timeout(assembly.LEAD_IN_S)
         before_s, _ = self.gateway.usage()
@@ -210,6 +236,11 @@ class PacedRun(Run):
             keep_watch(self.job)
             say(self.progress())
             yield self.clock.env.timeout(PROGRESS_PERIOD_S * self.job.pace)
+
+
+def _counters(gateway: GatewayProcess) -> dict[str, dict[str, int]]:
+    links = asyncio.run(get_json(gateway.port or 0, "/api/v1/links"))["links"]
+    return {link["name"]: link["counters"] for link in links}
 
 
 def run(job: Job) -> Finished:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import simpy
 
 from rig.record.manifest import FaultWindow
-from rig.record.streams import http_stream_name
+from rig.record.streams import Reception, Transmission, http_stream_name
 from rig.record.writer import RecordWriter
 from rig.scenario.model import BOARD_GPS_SIGNALS
 from sim.ecu.pids import PIDS
 from sim.gnss import Fix, Motion
 from sim.vehicle import VehicleState
 from sim.world import World
+
+if TYPE_CHECKING:
+    from sim.mesh import Mesh
 
 TRUTH_PERIOD_S = 0.1
 
@@ -69,6 +72,8 @@ class Recording:
             if board.line.to_host.receiver is None:
                 board.line.attach_host(lambda _data: None)  # nobody listens, but it is recorded
             board.on_http.append(self._http_tap(http_stream_name(board.name), world.env))
+        if world.mesh is not None:
+            self._attach_radios(world.mesh)
         world.listeners.append(self._note)
         world.env.process(self._truth(world))
 
@@ -88,6 +93,42 @@ class Recording:
             wire(stream, epoch_ns + round(env.now * 1e9), to_host, body)
 
         return tap
+
+    def _attach_radios(self, mesh: Mesh) -> None:
+        epoch_ns, air, heard = self._epoch_ns, self._writer.air, self._writer.heard
+
+        def on_air(time_s: float, node: Any, packet: Any, airtime_us: int, kind: str) -> None:
+            text = packet.payload.decode("latin-1") if kind == "own" else ""
+            row = Transmission(
+                epoch_ns + round(time_s * 1e9),
+                node.number,
+                kind,
+                packet.sender,
+                packet.to,
+                packet.id,
+                packet.frame_bytes,
+                airtime_us,
+                text,
+            )
+            air(row)
+
+        def on_outcome(time_s: float, signal: Any, outcome: Any) -> None:
+            transmission = signal.transmission
+            packet = transmission.frame
+            row = Reception(
+                epoch_ns + round(time_s * 1e9),
+                signal.station.number,
+                transmission.station.number,
+                packet.sender,
+                packet.id,
+                outcome.value,
+                signal.reported_snr_db,
+            )
+            heard(row)
+
+        for node in mesh.nodes.values():
+            node.on_air.append(on_air)
+        mesh.channel.on_outcome.append(on_outcome)
 
     def on_sample(
         self, time_s: float, ecu: str, pid: int, data: bytes, state: VehicleState

@@ -12,14 +12,17 @@ import simpy
 
 from rig import assembly
 from rig.faults.install import install_all
+from rig.mesh.setup import mesh_info
 from rig.record.writer import RecordWriter
-from rig.scenario.model import Scenario
+from rig.scenario.gateway import UPLINK
+from rig.scenario.model import BASE, CAR, MESH, Scenario
 from rig.versions import versions
 from rig.worker.gateway_log import LogCapture
 from rig.worker.job import Finished, Job, Progress
+from rig.worker.observer import LiveListener, NamedListener
 from rig.worker.recording import TRUTH_COLUMNS, Recording
 from sim.serial_line import SerialLine
-from sim.world import ESP32, World
+from sim.world import World
 
 
 class Run:
@@ -31,22 +34,26 @@ class Run:
         mode: "virtual" or "paced", for the record.
         env: the world's clock.
         epoch_ns: UTC of the clock's zero.
+        radios: where the radios' TCP servers are, by line; of a run whose radios have some.
     """
 
     def __init__(
-        self, job: Job, scenario: Scenario, *, mode: str, env: simpy.Environment, epoch_ns: int
+        self,
+        job: Job,
+        scenario: Scenario,
+        *,
+        mode: str,
+        env: simpy.Environment,
+        epoch_ns: int,
+        radios: Mapping[str, str],
     ) -> None:
         self.job = job
         self.scenario = scenario
         self.epoch_ns = epoch_ns
         self.end_s = assembly.total_duration_s(scenario)
         self.folder = Path(tempfile.mkdtemp(prefix="tr-"))
-        self.config = assembly.gateway_config(
-            scenario,
-            {name: str(self.folder / name) for name in assembly.gateway_ports(scenario)},
-            job.database_url,
-            http_port=0,
-        )
+        self.gateways = self._plans(radios)
+        self.counters: dict[str, dict[str, int]] = {}
         self.writer = RecordWriter(job.folder, self._manifest(mode))
         self.recording = Recording(self.writer, epoch_ns)
         self.log = LogCapture(self.writer)
@@ -62,11 +69,33 @@ class Run:
         )
         self._env = env
 
-    def write_config(self) -> Path:
-        """Write the gateway's TOML file and return its path."""
-        path = self.folder / "gateway.toml"
-        assembly.write_config(path, self.config)
+    def _plans(self, radios: Mapping[str, str]) -> list[assembly.GatewayPlan]:
+        """Return the gateways in the order in which they start: who listens comes first."""
+        ports = {name: str(self.folder / name) for name in assembly.gateway_ports(self.scenario)}
+        ports |= radios
+        urls = {CAR: self.job.database_url, BASE: self.job.base_database_url}
+        return [
+            assembly.gateway_plan(self.scenario, name, ports, urls[name])
+            for name in reversed(self.scenario.gateways)
+        ]
+
+    def write_config(self, plan: assembly.GatewayPlan) -> Path:
+        """Write the TOML file of a gateway and return its path."""
+        path = self.folder / f"{plan.name}.toml"
+        assembly.write_config(path, plan.config)
         return path
+
+    @staticmethod
+    def listener(plan: assembly.GatewayPlan, listener: LiveListener) -> LiveListener:
+        """Return who takes what the live stream of a gateway says."""
+        return listener if plan.name == CAR else NamedListener(plan.name, listener)
+
+    def count(self, plan: assembly.GatewayPlan, counters: Mapping[str, Mapping[str, int]]) -> None:
+        """Take the counters of a gateway's links, by link; the radio link has two gateways."""
+        for link, values in counters.items():
+            end = {(CAR, UPLINK): "uplink.", (BASE, MESH): "base."}.get((plan.name, link), "")
+            known = self.counters.setdefault(MESH if end else link, {})
+            known.update({f"{end}{name}": count for name, count in values.items()})
 
     @property
     def port_lines(self) -> list[tuple[str, SerialLine]]:
@@ -77,6 +106,10 @@ class Run:
         """Record the world's lines, and let its faults come; the lines have their ports by now."""
         self.recording.attach(self.world)
         install_all(self.world, assembly.shifted_faults(self.scenario))
+        if self.world.mesh is not None:
+            from rig.mesh.vehicles import start_vehicles
+
+            start_vehicles(self.world, self.scenario, self.writer)
 
     def progress(self) -> Progress:
         """How far the world is."""
@@ -94,7 +127,6 @@ class Run:
         *,
         wall_s: float,
         exit_code: int,
-        counters: Mapping[str, Mapping[str, int]],
         **gateway: float,
     ) -> Finished:
         """Complete the record with what only the runner can know."""
@@ -106,7 +138,7 @@ class Run:
                 "sim_s": sim_s,
                 "wall_s": wall_s,
                 "gateway": {"exit": exit_code, **gateway},
-                "counters": {link: dict(values) for link, values in counters.items()},
+                "counters": self.counters,
                 "log": {"errors": self.log.error_count, "warnings": self.log.warning_count},
             }
         )
@@ -128,10 +160,11 @@ class Run:
                 for name, start_s, end_s in assembly.phase_windows(scenario)
             ],
             "plan": assembly.plan_of(scenario),
-            "devices": dict.fromkeys(assembly.board_names(scenario), ESP32),
+            "devices": assembly.devices(scenario),
+            "mesh": mesh_info(scenario) if MESH in scenario.needs else None,
             "truth_columns": TRUTH_COLUMNS,
             "limits": [*scenario.limits, *scenario.after],
-            "versions": {**versions(), "config": assembly.config_hash(self.config)},
+            "versions": {**versions(), "config": assembly.config_hash(self.gateways)},
         }
 
     def _utc_ns(self, time_s: float) -> int:

@@ -13,22 +13,21 @@ rig.vtime.install()  # before anything that could bind a clock, a lock or a thre
 
 import asyncio  # noqa: E402
 import contextlib  # noqa: E402
+import functools  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Generator  # noqa: E402
-from typing import Any  # noqa: E402
-from urllib.parse import urlsplit  # noqa: E402
 
 import simpy  # noqa: E402
 
 from rig import assembly  # noqa: E402
-from rig.errors import RigError  # noqa: E402
 from rig.http_exchange import exchange  # noqa: E402
 from rig.scenario import load_scenario  # noqa: E402
 from rig.scenario.model import Scenario  # noqa: E402
+from rig.vtime import tcp  # noqa: E402
 from rig.vtime.kernel import Kernel, _real_monotonic  # noqa: E402
 from rig.vtime.loop import VirtualLoop  # noqa: E402
 from rig.vtime.patches import active  # noqa: E402
@@ -37,15 +36,14 @@ from rig.worker import boards  # noqa: E402
 from rig.worker.channel import keep_watch, say, work  # noqa: E402
 from rig.worker.internet import LoopInternet  # noqa: E402
 from rig.worker.job import Finished, Job  # noqa: E402
-from rig.worker.observer import get_json, watch_live  # noqa: E402
 from rig.worker.provisioning import provision_all  # noqa: E402
 from rig.worker.run import Run  # noqa: E402
-from server.errors import ServerError  # noqa: E402
 from sim.esp32 import HttpAnswer, HttpRequest  # noqa: E402
 from sim.streams import RandomStreams  # noqa: E402
 
 PROGRESS_PERIOD_S = 1.0  # simulated
 PROGRESS_WALL_S = 0.2
+RADIO_PORT = 4403
 OVERTIME_S = 120.0  # simulated time beyond the drive before a run that does not end is stopped
 
 
@@ -56,8 +54,18 @@ class VirtualRun(Run):
         epoch_ns = scenario.world.epoch_ns
         until_s = assembly.total_duration_s(scenario) + OVERTIME_S
         self.kernel = Kernel(epoch_ns, until_s=until_s)
-        super().__init__(job, scenario, mode="virtual", env=self.kernel.env, epoch_ns=epoch_ns)
-        self.counters: dict[str, dict[str, int]] = {}
+        hosts = {line: f"{line}.test" for line in assembly.tcp_radios(scenario)}
+        super().__init__(
+            job,
+            scenario,
+            mode="virtual",
+            env=self.kernel.env,
+            epoch_ns=epoch_ns,
+            radios={line: f"tcp://{host}:{RADIO_PORT}" for line, host in hosts.items()},
+        )
+        for line, host in hosts.items():
+            assert self.world.mesh is not None
+            tcp.register(host, RADIO_PORT, functools.partial(self.world.mesh.connect, line))
         self.exit_code = 0
 
     def run(self) -> Finished:
@@ -77,46 +85,40 @@ class VirtualRun(Run):
             port.close()
         with contextlib.suppress(OSError):
             self.folder.rmdir()
-        return self.close(wall_s=wall_s, exit_code=self.exit_code, counters=self.counters)
+        return self.close(wall_s=wall_s, exit_code=self.exit_code)
 
     async def _drive(self) -> None:
-        """The gateway's life, from start to the last row read back; all of it in virtual time."""
+        """The gateways' life, from start to the last row read back; all of it in virtual time."""
+        from rig.worker.loop_gateway import LoopGateway
         from server.config import load_config
         from server.logs import configure_logs
-        from server.serve import serve
-        from server.store.reader import fetch_readings
 
-        config_file = self.write_config()
-        config = load_config(config_file, {})
-        config_file.unlink()
+        configs = []
+        for plan in self.gateways:
+            config_file = self.write_config(plan)
+            configs.append(load_config(config_file, {}))
+            config_file.unlink()
         configure_logs(self.log, format="json")
         if self.job.preload:
             module, _, function = self.job.preload.partition(":")
             getattr(importlib.import_module(module), function)()
         loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
-        ready: asyncio.Future[Any] = loop.create_future()
-        gateway = loop.create_task(serve(config, stop=stop, on_ready=ready.set_result))
-        await asyncio.wait({gateway, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if gateway.done():
-            await gateway
-            raise RigError("expected the gateway to run until it is stopped; it ended at its start")
-        port = urlsplit(ready.result().url).port
-        live = loop.create_task(watch_live(port, self.recording))
-        internet = await self._switch_boards_on(port)
+        gateways = [
+            LoopGateway(plan, config, self.log, self.listener(plan, self.recording))
+            for plan, config in zip(self.gateways, configs, strict=True)
+        ]
+        for gateway in gateways:
+            await gateway.start()
+        internet = await self._switch_boards_on(gateways[-1].port)
         await asyncio.sleep(self.end_s - loop.time())
-        for link in (await get_json(port, "/api/v1/links"))["links"]:
-            self.counters[link["name"]] = link["counters"]
+        for gateway in gateways:
+            self.count(gateway.plan, await gateway.counters())
         if internet is not None:
             await internet.close()
-        stop.set()
-        try:
-            await gateway
-        except ServerError as error:  # as the command of production: a line, and its exit code
-            self.log.write(f"telerig serve: {error}\n")
-            self.exit_code = error.exit_code
-        await live
-        self.writer.stored(await fetch_readings(self.job.database_url))
+        for gateway in reversed(gateways):  # the base hears the car's last words
+            self.exit_code = await gateway.stop() or self.exit_code
+        for gateway in reversed(gateways):
+            self.writer.stored(await gateway.readings())
 
     async def _switch_boards_on(self, port: int) -> LoopInternet | None:
         if self.world.fleet is None:

@@ -273,7 +273,7 @@ class Uplink:
         if self._outbox.acknowledged(ack, now_s):
             self._duty_pause_s = DUTY_PAUSE_FIRST_S
             self.wants_profile = False
-        self._greeting.heard(ack.wants)
+        self._greeting.heard(ack.wants, now_s)
         if ack.wants & air.WANT_PROFILE and self._greeting.is_too_large:
             self.wants_profile = True
 
@@ -458,7 +458,7 @@ class Uplink:
         if part is not None:
             message = self._outgoing(part, "profile")
             if self._budget.allows(message.airtime_s):
-                self._greeting.part_sent()
+                self._greeting.part_sent(now_s)
                 self._counts["profile_parts"] += 1
                 return self._pay(message, now_s)
         return None

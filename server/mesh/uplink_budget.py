@@ -8,12 +8,16 @@ channel utilisation, nothing from 40 % on (where only alarms go); in between in 
 
 from __future__ import annotations
 
+from collections import deque
+
 OWN_SHARE = 0.8
 """Of the region's duty cycle; the rest is for relaying and for messages of people."""
 MOST_DUTY_PCT = 10.0
 """Where the region allows more: others are on the channel too."""
 POLITE_PCT = 25.0
 BUSY_PCT = 40.0
+UTILISATION_S = 60.0
+"""The time over which a radio measures the utilisation of its channel."""
 DEPTH_S = 300.0
 """Most that is saved up: the income of this time."""
 
@@ -82,6 +86,27 @@ class Budget:
         self._paused_until_s = until_s
         self.is_paused = True
         self.saved_s = min(self.saved_s, self.frame_s)
+
+
+class OwnAirtime:
+    """What this vehicle has put on the air in the last minute; its radio counts it as busy too.
+
+    Without it a burst of its own (a profile after the start) would make a vehicle polite to itself.
+    """
+
+    def __init__(self) -> None:
+        self._sent: deque[tuple[float, float]] = deque()
+
+    def sent(self, now_s: float, airtime_s: float) -> None:
+        """Note a frame."""
+        self._sent.append((now_s, airtime_s))
+
+    def others_pct(self, now_s: float, channel_pct: float) -> float:
+        """Give the percent of time for which others keep the channel busy."""
+        while self._sent and self._sent[0][0] < now_s - UTILISATION_S:
+            self._sent.popleft()
+        own_s = sum(airtime_s for _, airtime_s in self._sent)
+        return max(0.0, channel_pct - 100.0 * own_s / UTILISATION_S)
 
 
 def politeness(utilisation_pct: float) -> float:

@@ -10,7 +10,7 @@ AGAIN_S = (30.0, 120.0, 600.0)
 REFRESH_S = 1800.0
 """The same while it answers: a base may be replaced by another one."""
 ASKED_AGAIN_S = 20.0
-"""A question that comes sooner was asked before the HELLO arrived."""
+"""A question that comes sooner was asked before the HELLO, or the last part, arrived."""
 MOST_PARTS = 8
 """Of a profile; a trained one has more than a hundred and must be on both sides already."""
 
@@ -35,18 +35,20 @@ class Greeting:
         self._sent = 0
         self._parts: list[air.ProfilePart] = []
         self._wants_parts = False
+        self._parts_s: float | None = None
 
     def set_start(self, utc_ms: int, source: int) -> None:
         """Say when row 0 is."""
         self._start_ms = utc_ms
         self._source = source
 
-    def heard(self, wants: int) -> None:
+    def heard(self, wants: int, now_s: float) -> None:
         """Take what the base says of the stream."""
         self._is_heard = True
         if wants & air.WANT_HELLO:
             self._is_asked = True
-        if wants & air.WANT_PROFILE and not self.is_too_large and not self._parts:
+        is_early = self._parts_s is not None and now_s - self._parts_s < ASKED_AGAIN_S
+        if wants & air.WANT_PROFILE and not (self.is_too_large or self._parts or is_early):
             self._wants_parts = True
 
     def ask_hello(self) -> None:
@@ -77,6 +79,7 @@ class Greeting:
             self._parts = air.parts(self._boot, self._bytes, limit_bytes)
         return self._parts[0].to_bytes() if self._parts else None
 
-    def part_sent(self) -> None:
+    def part_sent(self, now_s: float) -> None:
         """Note that the radio has it."""
         self._parts.pop(0)
+        self._parts_s = now_s

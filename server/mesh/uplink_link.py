@@ -48,6 +48,7 @@ from server.mesh.packets import (
 )
 from server.mesh.radio_link import RadioLink
 from server.mesh.uplink import TOO_LARGE, Level, Outgoing, Uplink
+from server.mesh.uplink_budget import OwnAirtime
 from server.mesh.uplink_plan import PlanError, UplinkSettings
 from server.readings import Reading, ReadingSink
 
@@ -115,6 +116,7 @@ class UplinkLink(RadioLink):
         self._level_s = 0.0
         self._handed: OrderedDict[int, Outgoing] = OrderedDict()  # id at the radio -> message
         self._utilisation_pct = 0.0
+        self._own = OwnAirtime()
         self._is_ready = False
 
     @classmethod
@@ -180,7 +182,7 @@ class UplinkLink(RadioLink):
             self._is_ready = False
             self._handed.clear()  # what it had is missed by the base, which asks for it
         elif isinstance(item, Utilisation):
-            self._utilisation_pct = item.channel_pct
+            self._utilisation_pct = self._own.others_pct(now_s, item.channel_pct)
         elif isinstance(item, Refused):
             message = self._handed.pop(item.id, None)
             if message is not None:
@@ -234,6 +236,7 @@ class UplinkLink(RadioLink):
                 self.count("sends_refused")
                 break
             self._handed[number] = message
+            self._own.sent(now_s, message.airtime_s)
             while len(self._handed) > REMEMBERED:
                 self._handed.popitem(last=False)
 

@@ -24,6 +24,7 @@ from server.clock import SystemClock
 from server.devices.registry import Registry
 from server.errors import StoreError
 from server.ingest import rows, uplink
+from server.ingest.link_services import GatewayServices
 from server.ingest.uplink_state import TimeBase
 from server.links import gps, nmea, nmea_sentence
 from server.links.link_port import LinkPort
@@ -33,6 +34,7 @@ from server.links.obd_adapter import Question
 from server.links.obd_port import ReplyGuard
 from server.links.supervisor import Supervisor
 from server.live import Hub
+from server.mesh.uplink_outbox import Outbox
 from server.pipeline import Pipeline
 from server.readings import Reading
 from server.store.appends import Append
@@ -723,3 +725,16 @@ def device_key_refused() -> None:
         if now_s - used.setdefault(key, now_s) > KEY_FORGOTTEN_S:
             return None
         return await original(registry, key)
+
+
+def mesh_link_gives_up() -> None:
+    """The uplink forgets what it had not sent when the radio goes away."""
+
+    @_around(GatewayServices, "kept")
+    def kept(original: Any, services: GatewayServices, name: str, make: Any) -> Any:
+        return make()
+
+
+def mesh_sends_nothing_again() -> None:
+    """A packet that the base station lacks stays lost."""
+    Outbox.lost = lambda outbox: None  # type: ignore[method-assign]

