@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 
-from sim.meshtastic.channels import ADMIN_CHANNEL, CHANNELS, Role
+from sim.meshtastic.channels import ADMIN_CHANNEL, CHANNELS
+from sim.meshtastic.limits import too_large
 from sim.meshtastic.phone import config_section, module_section
 from sim.meshtastic.protobufs import (
     admin_pb2,
@@ -18,10 +19,9 @@ from sim.meshtastic.protobufs import (
     connection_status_pb2,
     mesh_pb2,
 )
+from sim.meshtastic.services import IGNORED
 from sim.meshtastic.settings import (
     CONFIG_SECTIONS,
-    LONGEST_LONG_NAME_BYTES,
-    LONGEST_SHORT_NAME_BYTES,
     MODULE_SECTIONS,
     MOST_HOPS,
     LoRa,
@@ -38,8 +38,7 @@ PASSKEY_RENEW_S = 150.0
 PASSKEY_LIFE_S = 300.0
 LEAST_NODE_INFO_S = 3600
 LEAST_BATTERY_SHUTDOWN_S = 30
-LEAST_NEIGHBOR_INFO_S = 4 * 3600
-LONGEST_TEXT_BYTES = 230
+LICENSED_NOTICE = "Licensed mode activated, removing admin channel and encryption from all channels"
 # Parts of the LoRa configuration that the chip takes up only when it is started anew.
 _LORA_REBOOT = (
     "use_preset", "region", "modem_preset", "bandwidth", "spread_factor", "coding_rate", "tx_power",
@@ -60,7 +59,7 @@ class Admin:
     """Answers admin messages.
 
     `handle` returns the answer: an `AdminMessage`, a routing error number (0 is an
-    acknowledgement), or None where none is due.
+    acknowledgement), None where none is asked for, or IGNORED where nothing at all is due.
     """
 
     def __init__(self, radio: Radio) -> None:
@@ -119,24 +118,24 @@ class Admin:
     def handle(self, packet: Any) -> Any:
         """Do what a packet on the admin port asks for. Its `from` is 0 if a client sent it."""
         radio = self._radio
+        asked = packet.decoded.want_response
         try:
             request = admin_pb2.AdminMessage.FromString(packet.decoded.payload)
         except DecodeError:
+            request = None
+        if request is None or too_large(request) is not None:
             radio.counters["undecodable"] += 1
-            return Error.NO_RESPONSE if packet.decoded.want_response else None
+            return Error.NO_RESPONSE if asked else IGNORED
         kind = request.WhichOneof("payload_variant") or ""
-        refusal = self._refusal(packet, request, kind)
-        if refusal is not None:
-            return refusal
-        answer = None
-        if kind in self._actions:
+        answer = self._refusal(packet, request, kind)
+        if answer is None and kind in self._actions:
             radio.log("INFO", f"[Router] Handle admin payload {kind}")
             answer = self._actions[kind](getattr(request, kind), packet)
         if isinstance(answer, Reply):
             answer.session_passkey = self._current_passkey()
-        if answer is None and packet.decoded.want_response:
-            answer = Error.NONE
-        return answer
+        if not asked:
+            return None  # a refusal too: what came is acknowledged, and nothing more
+        return Error.NONE if answer is None else answer
 
     # -- who may ---------------------------------------------------------------------------------
     def _refusal(self, packet: Any, request: Any, kind: str) -> int | None:
@@ -150,6 +149,8 @@ class Admin:
         if packet.pki_encrypted:
             if bytes(packet.public_key) not in [bytes(key) for key in security.admin_key]:
                 return int(Error.ADMIN_PUBLIC_KEY_UNAUTHORIZED)
+            if self._radio.settings.role != "CLIENT_BASE":
+                self._mark(sender, "is_favorite", True)
         elif not self._came_by_admin_channel(packet) or not security.admin_channel_enabled:
             return int(Error.NOT_AUTHORIZED)
         if not kind.endswith("_request") and not self._knows_passkey(request):
@@ -215,8 +216,12 @@ class Admin:
         return Reply(get_device_metadata_response=self._radio.metadata())
 
     def _get_connection_status(self, _: Any, __: Any) -> Any:
+        radio = self._radio
         status = connection_status_pb2.DeviceConnectionStatus()
-        status.serial.baud = self._radio.baud
+        status.wifi.ssid = radio.settings.config.network.wifi_ssid
+        status.wifi.status.is_connected = radio.tcp.api is not None
+        status.bluetooth.pin = radio.settings.config.bluetooth.fixed_pin
+        status.serial.baud = radio.baud
         status.serial.is_connected = True
         return Reply(get_device_connection_status_response=status)
 
@@ -243,10 +248,12 @@ class Admin:
         owner = self._radio.settings.owner
         before = owner.SerializeToString()
         if user.long_name:
-            owner.long_name = _cut(user.long_name, LONGEST_LONG_NAME_BYTES)
+            owner.long_name = user.long_name
         if user.short_name:
-            owner.short_name = _cut(user.short_name, LONGEST_SHORT_NAME_BYTES)
-        owner.is_licensed = user.is_licensed
+            owner.short_name = user.short_name
+        if owner.is_licensed != user.is_licensed:
+            owner.is_licensed = user.is_licensed
+            self._keep_to_licence()
         if user.HasField("is_unmessagable"):
             owner.is_unmessagable = user.is_unmessagable
         if owner.SerializeToString() != before:
@@ -260,14 +267,23 @@ class Admin:
             self._radio.settings.channels.set(channel)
         except (IndexError, ValueError):
             return Error.BAD_REQUEST
+        self._keep_to_licence()
         self._saved(reboot=False)
         return None
+
+    def _keep_to_licence(self) -> None:
+        """A licensed operator sends nothing encrypted."""
+        settings = self._radio.settings
+        if settings.owner.is_licensed and settings.channels.decrypt():
+            self._radio.notify(LICENSED_NOTICE)
 
     def _set_config(self, new: Any, _: Any) -> Any:
         section = new.WhichOneof("payload_variant")
         config = self._radio.settings.config
         if section is None or section not in config.DESCRIPTOR.fields_by_name:
             return None  # session key and UI: the firmware does nothing
+        if section == "lora" and new.lora.region == LoRa.RegionCode.LORA_24:
+            return Error.BAD_REQUEST  # the chip knows no 2.4 GHz
         old = type(getattr(config, section))()
         old.CopyFrom(getattr(config, section))
         value = getattr(config, section)
@@ -278,6 +294,12 @@ class Admin:
         return None
 
     def _fix_device(self, old: Any, new: Any) -> bool:
+        modes = config_pb2.Config.DeviceConfig.RebroadcastMode
+        if new.rebroadcast_mode == modes.NONE and _is_router(new.role):
+            new.rebroadcast_mode = modes.ALL
+            self._radio.notify("Rebroadcast mode can't be set to NONE for a router role")
+        if new.role != old.role:
+            self._radio.settings.install_role_defaults(new.role)
         if new.node_info_broadcast_secs < LEAST_NODE_INFO_S:
             new.node_info_broadcast_secs = LEAST_NODE_INFO_S
         roles = config_pb2.Config.DeviceConfig.Role
@@ -307,7 +329,7 @@ class Admin:
             new.CopyFrom(old)
         new.hop_limit = min(new.hop_limit, MOST_HOPS)
         if old.region == LoRa.RegionCode.UNSET and new.region != LoRa.RegionCode.UNSET:
-            new.tx_enabled = True
+            self._radio.settings.first_region()
         return _differ(old, new, _LORA_REBOOT)
 
     def _fix_security(self, old: Any, new: Any) -> bool:
@@ -325,17 +347,15 @@ class Admin:
             return None
         value = getattr(self._radio.settings.modules, section)
         value.CopyFrom(getattr(new, section))
-        if section == "neighbor_info" and value.update_interval < LEAST_NEIGHBOR_INFO_S:
-            value.update_interval = 6 * 3600
         self._saved(reboot=section != "statusmessage")
         return None
 
     def _set_canned_messages(self, text: str, _: Any) -> Any:
-        self._radio.settings.canned_messages = _cut(text, LONGEST_TEXT_BYTES)
+        self._radio.settings.canned_messages = text
         self._saved(reboot=False)
 
     def _set_ringtone(self, text: str, _: Any) -> Any:
-        self._radio.settings.ringtone = _cut(text, LONGEST_TEXT_BYTES)
+        self._radio.settings.ringtone = text
         self._saved(reboot=False)
 
     def _set_ham_mode(self, ham: Any, _: Any) -> Any:
@@ -343,17 +363,16 @@ class Admin:
         settings = self._radio.settings
         if any(text and not text.strip() for text in (ham.call_sign, ham.short_name)):
             return None
-        settings.owner.long_name = _cut(ham.call_sign, LONGEST_LONG_NAME_BYTES)
-        settings.owner.short_name = _cut(ham.short_name, LONGEST_SHORT_NAME_BYTES)
+        settings.owner.long_name = ham.call_sign
+        settings.owner.short_name = ham.short_name
         settings.owner.is_licensed = True
         settings.config.lora.override_duty_cycle = True
         settings.config.lora.tx_power = ham.tx_power
         settings.config.lora.override_frequency = ham.frequency
         settings.config.device.node_info_broadcast_secs = 600
-        for channel in settings.channels:
-            channel.settings.psk = b""
-            if channel.settings.name.lower() == ADMIN_CHANNEL:
-                channel.role = Role.DISABLED
+        device = settings.config.device
+        device.rebroadcast_mode = device.RebroadcastMode.LOCAL_ONLY
+        self._keep_to_licence()
         self._saved(reboot=True)
         return None
 
@@ -446,9 +465,7 @@ class Admin:
         radio.reboot(REBOOT_S)
 
     def _reset_nodes(self, keep_favorites: bool, _: Any) -> Any:
-        roles = config_pb2.Config.DeviceConfig.Role
-        role = self._radio.settings.config.device.role
-        router = role in (roles.ROUTER, roles.ROUTER_LATE)
+        router = _is_router(self._radio.settings.config.device.role)
         self._radio.nodes.reset(keep_favorites=router or keep_favorites)
         self._radio.nodes.save()
         self._radio.reboot(REBOOT_S)
@@ -471,5 +488,6 @@ def _differ(old: Any, new: Any, names: tuple[str, ...]) -> bool:
     return any(getattr(old, name) != getattr(new, name) for name in names)
 
 
-def _cut(text: str, most_bytes: int) -> str:
-    return text.encode()[:most_bytes].decode(errors="ignore")
+def _is_router(role: int) -> bool:
+    roles = config_pb2.Config.DeviceConfig.Role
+    return role in (roles.ROUTER, roles.ROUTER_LATE)

@@ -102,6 +102,17 @@ class ChannelTable:
         if not any(each.role == Role.PRIMARY for each in self._channels):
             self._restore_primary()
 
+    def decrypt(self) -> bool:
+        """Take every key away and switch the admin channel off; True: something changed."""
+        changed = False
+        for channel in self._channels:
+            admin = channel.settings.name.lower() == ADMIN_CHANNEL
+            changed |= bool(channel.settings.psk) or (admin and channel.role != Role.DISABLED)
+            channel.settings.psk = b""
+            if admin:
+                channel.role = Role.DISABLED
+        return changed
+
     def _fix(self, index: int, channel: Any) -> None:
         channel.index = index
         if not channel.HasField("settings"):

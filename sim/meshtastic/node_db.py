@@ -113,6 +113,8 @@ class NodeDb:
     # -- what clients do -------------------------------------------------------------------------
     def add_contact(self, contact: Any) -> None:
         """Take a node that a client vouches for: it stays, as a favourite unless it is ignored."""
+        if not contact.node_num or not contact.HasField("user"):
+            return  # nobody: node 0 in a handshake would break clients
         node = self._entry(contact.node_num)
         node.user.CopyFrom(contact.user)
         node.user.id = f"!{contact.node_num:08x}"

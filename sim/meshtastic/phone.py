@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError
 
 from sim.meshtastic.framing import LONGEST_BYTES, Deframer, frame
+from sim.meshtastic.limits import too_large
 from sim.meshtastic.protobufs import (
     BROADCAST,
     config_pb2,
@@ -30,9 +31,11 @@ Port = portnums_pb2.PortNum
 ONLY_CONFIG = 69420  # want_config_id: everything but other nodes
 ONLY_NODES = 69421  # nodes alone
 TO_PHONE_PACKETS = 32  # MAX_RX_TOPHONE; the same for queue statuses
+TO_PHONE_NOTICES = 16
 SILENCE_S = 15 * 60.0  # a serial client that says nothing for longer is taken for gone
 AHEAD_S = 0.002  # what the radio writes ahead of the line: its UART's FIFO
 RECENT_IDS = 20
+LIGHT_SLEEP_S = 300  # default_ls_secs
 # Ports on which a client is held back: seconds from one packet to the next.
 LEAST_GAP_S = {
     Port.TRACEROUTE_APP: 30.0,
@@ -67,7 +70,7 @@ class PhoneApi:
         self._handshake: Iterator[Any] | None = None
         self._heartbeat = False
         self._statuses: deque[Any] = deque(maxlen=TO_PHONE_PACKETS)
-        self._notifications: deque[Any] = deque(maxlen=TO_PHONE_PACKETS)
+        self._notifications: deque[Any] = deque(maxlen=TO_PHONE_NOTICES)
         self._packets: deque[Any] = deque()
         self._recent_ids: deque[int] = deque(maxlen=RECENT_IDS)
         self._last_sent_s: dict[int, float] = {}
@@ -104,8 +107,10 @@ class PhoneApi:
         try:
             request = mesh_pb2.ToRadio.FromString(message)
         except DecodeError:
-            radio.counters["malformed"] += 1
-            radio.log("ERROR", "Error: ignore malformed toradio")
+            self._ignore_malformed()
+            return
+        if too_large(request) is not None:
+            self._ignore_malformed()
             return
         kind = request.WhichOneof("payload_variant")
         if kind == "packet":
@@ -114,6 +119,8 @@ class PhoneApi:
             self._start_config(request.want_config_id)
         elif kind == "disconnect":
             self.close()
+            if not self._serial:
+                self._line.hang_up()
         elif kind == "heartbeat":
             if request.heartbeat.nonce == 1:
                 radio.services.send_node_info(BROADCAST, want_reply=True, urgent=True)
@@ -122,6 +129,10 @@ class PhoneApi:
         else:
             radio.counters["ignored"] += 1  # xmodem and MQTT without a broker; unknown kinds
         self.wake()
+
+    def _ignore_malformed(self) -> None:
+        self._radio.counters["malformed"] += 1
+        self._radio.log("ERROR", "Error: ignore malformed toradio")
 
     def _handle_packet(self, packet: Any) -> None:
         radio = self._radio
@@ -182,10 +193,11 @@ class PhoneApi:
             self.connected = False
             self._handshake = None
             self._heartbeat = False
-            self._statuses.clear()
-            self._notifications.clear()
-            self._radio.keep_for_next_client(self._packets)
-            self._packets.clear()
+            self._radio.keep_for_next_client(
+                self._packets, statuses=self._statuses, notices=self._notifications
+            )
+            for queue in (self._packets, self._statuses, self._notifications):
+                queue.clear()
             self._last_sent_s.clear()
             self._radio.client_event("disconnected", serial=self._serial)
 
@@ -312,7 +324,10 @@ class PhoneApi:
                     fileInfo=mesh_pb2.FileInfo(file_name=name, size_bytes=size)
                 )
         yield mesh_pb2.FromRadio(config_complete_id=nonce)
-        self._packets.extend(radio.take_waiting())
+        packets, statuses, notices = radio.take_waiting()
+        self._packets.extend(packets)
+        self._statuses.extendleft(reversed(statuses))
+        self._notifications.extendleft(reversed(notices))
 
     def _settings(self) -> Iterator[Any]:
         radio = self._radio
@@ -321,7 +336,10 @@ class PhoneApi:
         for channel in settings.channels:
             yield mesh_pb2.FromRadio(channel=channel)
         for section in CONFIG_SECTIONS:
-            yield mesh_pb2.FromRadio(config=config_section(settings.config, section))
+            config = config_section(settings.config, section)
+            if section == "power":
+                config.power.ls_secs = LIGHT_SLEEP_S  # apps rely on it, whatever is set
+            yield mesh_pb2.FromRadio(config=config)
         for section in MODULE_SECTIONS:
             yield mesh_pb2.FromRadio(moduleConfig=module_section(settings.modules, section))
 

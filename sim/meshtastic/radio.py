@@ -23,7 +23,7 @@ from sim.meshtastic.admin import Admin, Reply
 from sim.meshtastic.node import MeshNode, Reception
 from sim.meshtastic.node_db import NodeDb
 from sim.meshtastic.packet import DUTY_CYCLE_LIMIT, ERRNO_DISABLED, Packet
-from sim.meshtastic.phone import TO_PHONE_PACKETS, WARNING, PhoneApi
+from sim.meshtastic.phone import TO_PHONE_NOTICES, TO_PHONE_PACKETS, WARNING, PhoneApi
 from sim.meshtastic.protobufs import BROADCAST, mesh_pb2, portnums_pb2
 from sim.meshtastic.services import IGNORED, Beacons, Fix, Services
 from sim.meshtastic.settings import STATE_VERSION, Flash, LoRa, RadioSetup, Settings
@@ -108,6 +108,8 @@ class Radio:
         self._due = 0  # reboots and shut-downs of an earlier number are called off
         self._life = 0  # what an earlier life of the radio still had to do is void
         self._waiting: deque[Any] = deque(maxlen=TO_PHONE_PACKETS)
+        self._waiting_statuses: deque[Any] = deque(maxlen=TO_PHONE_PACKETS)
+        self._waiting_notices: deque[Any] = deque(maxlen=TO_PHONE_NOTICES)
         self._early = bytearray()
         self._last_free = node.queue_free
         self._admin = Admin(self)
@@ -290,16 +292,29 @@ class Radio:
         if not clients:
             self.keep_for_next_client((packet,))
 
-    def keep_for_next_client(self, packets: Iterable[Any]) -> None:
-        """Keep packets that nobody took; the oldest go when there are too many."""
+    def keep_for_next_client(
+        self,
+        packets: Iterable[Any] = (),
+        *,
+        statuses: Iterable[Any] = (),
+        notices: Iterable[Any] = (),
+    ) -> None:
+        """Keep what nobody took; the oldest go when there are too many."""
         if not self.has_client:
             self._waiting.extend(packets)
+            self._waiting_statuses.extend(statuses)
+            self._waiting_notices.extend(notices)
 
-    def take_waiting(self) -> list[Any]:
-        """Return what waited for a client."""
-        packets = list(self._waiting)
-        self._waiting.clear()
-        return packets
+    def take_waiting(self) -> tuple[list[Any], list[Any], list[Any]]:
+        """Return the packets, queue statuses and notices that waited for a client."""
+        queues = (self._waiting, self._waiting_statuses, self._waiting_notices)
+        packets, statuses, notices = (list(queue) for queue in queues)
+        self._forget_waiting()
+        return packets, statuses, notices
+
+    def _forget_waiting(self) -> None:
+        for queue in (self._waiting, self._waiting_statuses, self._waiting_notices):
+            queue.clear()
 
     def notify(self, text: str, reply_id: int = 0) -> None:
         """Tell the person at the client."""
@@ -308,6 +323,7 @@ class Radio:
             notice.reply_id = reply_id
         for api in self._clients():
             api.notify(notice)
+        self.keep_for_next_client(notices=(notice,))
 
     def queue(self, result: int, packet_id: int) -> Any:
         """Return the state of the queue to the air."""
@@ -324,6 +340,7 @@ class Radio:
         status = self.queue(result, packet_id)
         for each in self._clients() if api is None else (api,):
             each.add_status(status)
+        self.keep_for_next_client(statuses=(status,))
 
     def _queue_changed(self, free: int) -> None:
         if self._last_free == 0 and free > 0:
@@ -651,7 +668,7 @@ class Radio:
         self.node.power_off()
         self.services.stop()
         self.tcp.drop()
-        self._waiting.clear()
+        self._forget_waiting()
         self._early.clear()
         if self._serial is not None:
             self._serial.reset()

@@ -30,6 +30,7 @@ BROADCAST_SPACING_S = 10.0
 METRICS_TO_CLIENT_S = 60.0
 STATS_TO_CLIENT_S = 15 * 60.0
 POSITION_S = 15 * 60.0
+TELEMETRY_S = 30 * 60.0
 MOST_CHANNEL_PCT = 40.0
 POLITE_CHANNEL_PCT = 25.0
 BATTERY_PCT = 101  # "powered": what a radio on USB says
@@ -130,9 +131,8 @@ class Services:
         return _first(self.beacons.position_s, set_s or POSITION_S)
 
     def _telemetry_period_s(self) -> float:
-        return _first(
-            self.beacons.telemetry_s, self._radio.settings.modules.telemetry.device_update_interval
-        )
+        set_s = self._radio.settings.modules.telemetry.device_update_interval
+        return _first(self.beacons.telemetry_s, set_s or TELEMETRY_S)
 
     def _may_speak(self) -> bool:
         """Hold back on a busy channel, and when half of the duty cycle is used up."""

@@ -11,6 +11,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from sim.lora.regions import REGIONS
 from sim.meshtastic.channels import LONGEST_NAME_BYTES, ChannelTable
 from sim.meshtastic.crypto import KEY_BYTES, public_key
 from sim.meshtastic.errors import RadioSettingError
@@ -32,6 +33,10 @@ MOST_HOPS = 7
 LONGEST_LONG_NAME_BYTES = 39
 LONGEST_SHORT_NAME_BYTES = 4
 DAY_S = 86400
+NEVER_S = 0xFFFFFFFF
+MQTT_ROOT = "msh"
+_Flags = config_pb2.Config.PositionConfig.PositionFlags
+_TAK_FLAGS = _Flags.ALTITUDE | _Flags.SPEED | _Flags.HEADING | _Flags.DOP
 CONFIG_SECTIONS = tuple(
     field.name for field in config_pb2.Config.DESCRIPTOR.fields if field.message_type is not None
 )
@@ -256,7 +261,7 @@ class Settings:
         modules.mqtt.address = "mqtt.meshtastic.org"
         modules.mqtt.username = "meshdev"
         modules.mqtt.password = "large4cats"
-        modules.mqtt.root = "msh"
+        modules.mqtt.root = MQTT_ROOT
         modules.mqtt.encryption_enabled = True
         modules.telemetry.device_update_interval = 1800
         modules.telemetry.environment_update_interval = 1800
@@ -273,7 +278,10 @@ class Settings:
         lora.modem_preset = LoRa.ModemPreset.Value(setup.preset)
         lora.hop_limit = setup.hop_limit
         lora.tx_power = setup.tx_power_dbm
+        if setup.region != "UNSET":
+            self.first_region()
         self.config.device.role = Role.Value(setup.role)
+        self.install_role_defaults(self.config.device.role)
         self.owner.role = self.config.device.role
         if setup.name:
             self.owner.long_name = setup.name
@@ -284,6 +292,50 @@ class Settings:
         primary.name = setup.channel_name
         primary.psk = setup.channel_psk
         primary.module_settings.position_precision = setup.position_precision_bits
+
+    def first_region(self) -> None:
+        """What follows from a region where there was none: it may send, MQTT gets the topic."""
+        lora, mqtt = self.config.lora, self.modules.mqtt
+        lora.tx_enabled = True
+        region = REGIONS.get(self.region)
+        if region is not None and region.duty_cycle_pct < 100:
+            lora.ignore_mqtt = True
+        if mqtt.root == MQTT_ROOT:
+            mqtt.root = f"{MQTT_ROOT}/{self.region}"
+
+    def install_role_defaults(self, role: int) -> None:
+        """Set what a role brings with it, when it is new."""
+        config, telemetry = self.config, self.modules.telemetry
+        modes = config.device.RebroadcastMode
+        if role in (
+            *(Role.ROUTER, Role.ROUTER_LATE, Role.REPEATER),
+            *(Role.SENSOR, Role.TRACKER, Role.TAK_TRACKER),
+        ):
+            self.owner.is_unmessagable = True
+        if role in (Role.ROUTER, Role.REPEATER):
+            config.device.rebroadcast_mode = modes.CORE_PORTNUMS_ONLY
+        if role == Role.ROUTER:  # 0 leaves it to the firmware
+            telemetry.device_update_interval = telemetry.environment_update_interval = 0
+            self.modules.neighbor_info.update_interval = 0
+        elif role == Role.SENSOR:
+            telemetry.environment_measurement_enabled = True
+            telemetry.environment_update_interval = 300
+        elif role == Role.LOST_AND_FOUND:
+            config.position.position_broadcast_smart_enabled = False
+            config.position.position_broadcast_secs = 300
+        elif role in (Role.TAK, Role.TAK_TRACKER):
+            config.device.node_info_broadcast_secs = DAY_S
+            config.position.position_flags = _TAK_FLAGS
+            telemetry.device_update_interval = DAY_S
+            moving = role == Role.TAK_TRACKER
+            config.position.position_broadcast_smart_enabled = moving
+            config.position.position_broadcast_secs = 180 if moving else DAY_S
+        elif role == Role.CLIENT_HIDDEN:
+            config.device.rebroadcast_mode = modes.LOCAL_ONLY
+            config.device.node_info_broadcast_secs = NEVER_S
+            config.position.position_broadcast_smart_enabled = False
+            config.position.position_broadcast_secs = NEVER_S
+            telemetry.device_update_interval = NEVER_S
 
     # -- keys ------------------------------------------------------------------------------------
     def set_private_key(self, private: bytes) -> None:

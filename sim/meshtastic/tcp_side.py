@@ -81,7 +81,8 @@ class TcpSide:
         radio = self._radio
         if not radio.running or radio.frozen:
             return None
-        self.drop()
+        if self._connection is not None:
+            self._connection.hang_up()  # what it said just before is done all the same
         connection = TcpConnection(radio)
         api = PhoneApi(radio, connection, serial=False)
         self._connection, self.api = connection, api

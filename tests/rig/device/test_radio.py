@@ -154,6 +154,23 @@ def test_the_newest_client_is_served(device: Start) -> None:
             assert first.socket.recv(1) == b""
 
 
+def test_clients_that_come_and_go_at_once_are_all_heard(device: Start) -> None:
+    """Each sends one command and leaves; the next one comes before the radio has looked."""
+    running = device(*FAST, "--tcp", "0")
+    for index in range(20):
+        with socket.create_connection(running.tcp, PATIENCE_S) as client:
+            request = admin(0x7E1E0001, set_canned_message_module_messages=f"{index}")
+            client.sendall(frame(request.SerializeToString()))
+    deadline_s = time.monotonic() + PATIENCE_S
+    while (heard := _count(running, "settings")) < 20 and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert heard == 20
+
+
+def _count(running: RunningDevice, kind: str) -> int:
+    return sum(event["event"] == kind for event in list(running.events))
+
+
 def test_a_client_that_reads_nothing_harms_nobody(device: Start) -> None:
     """What it does not read is lost once its buffers are full; another client is served."""
     running = device(*FAST, "--tcp", "0")

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 pytest.importorskip("meshtastic", reason="the package meshtastic (extra mesh) is not installed")
 
 from sim.meshtastic.channels import Role
-from sim.meshtastic.protobufs import admin_pb2, config_pb2, module_config_pb2
+from sim.meshtastic.protobufs import admin_pb2, channel_pb2, config_pb2, module_config_pb2
 from tests.sim.meshtastic.bench import Bench, Error, Port, mesh_pb2
 
 Config = config_pb2.Config
 LoRa = Config.LoRaConfig
+DeviceRole = Config.DeviceConfig.Role
 SELF = object()
 
 
@@ -416,6 +417,121 @@ def test_no_admin_message_brings_a_radio_down(data: st.DataObject) -> None:
         assert bench.client.connect()[-1].WhichOneof("payload_variant") is not None
 
 
+def test_who_asks_for_no_answer_gets_an_acknowledgement_alone(bench: Bench) -> None:
+    """Even where the request is refused: the firmware discards replies that nobody wants."""
+    blank = admin_pb2.AdminMessage(set_owner=mesh_pb2.User(long_name=" "))
+    asking = admin_pb2.AdminMessage(get_owner_request=True)
+    for request in (blank, asking):
+        packet_id = bench.client.send(
+            request.SerializeToString(),
+            to=bench.radio.number,
+            port=Port.ADMIN_APP,
+            want_ack=True,
+            wait_s=0.5,
+        )
+        assert bench.client.answer(packet_id) == "NONE"
+
+
+LICENSED = "Licensed mode activated, removing admin channel and encryption from all channels"
+
+
+def test_a_licensed_owner_has_no_keys(bench: Bench) -> None:
+    """As the command line's --set-ham does it; a channel with a key that comes later loses it."""
+    client, radio = bench.client, bench.radio
+    user = mesh_pb2.User(long_name="DL1ABC", is_licensed=True)
+    client.admin(radio, set_owner=user)
+    assert radio.settings.channels.key(0) == b""
+    assert client.notices() == [LICENSED]
+    client.run(12.0)
+    client.connect()
+    secret = keyed_channel("secret")
+    client.admin(radio, set_channel=secret)
+    assert radio.settings.channels[1].settings.psk == b""
+    client.admin(radio, set_channel=keyed_channel("admin"))
+    assert radio.settings.channels[1].role == Role.DISABLED
+    assert client.notices()[1:] == [LICENSED] * 2
+
+
+def keyed_channel(name: str) -> Any:
+    """Return a second channel with a key of its own."""
+    channel = channel_pb2.Channel(index=1, role=Role.SECONDARY)
+    channel.settings.name = name
+    channel.settings.psk = bytes(range(32))
+    return channel
+
+
+def test_a_role_brings_its_settings(bench: Bench) -> None:
+    """A router answers no messages and passes on the core ports alone; it has to pass on some."""
+    settings = bench.radio.settings
+    config = Config()
+    config.device.CopyFrom(settings.config.device)
+    config.device.role = DeviceRole.ROUTER
+    config.device.rebroadcast_mode = config.device.RebroadcastMode.NONE
+    bench.client.admin(bench.radio, set_config=config)
+    assert settings.owner.is_unmessagable
+    assert settings.config.device.rebroadcast_mode == (
+        config.device.RebroadcastMode.CORE_PORTNUMS_ONLY
+    )
+    assert bench.client.notices() == ["Rebroadcast mode can't be set to NONE for a router role"]
+    config.device.role = DeviceRole.TRACKER
+    config.device.rebroadcast_mode = config.device.RebroadcastMode.NONE
+    bench.client.admin(bench.radio, set_config=config)
+    assert settings.config.device.rebroadcast_mode == config.device.RebroadcastMode.NONE
+
+
+def test_the_first_region_keeps_mqtt_off_the_air(bench: Bench) -> None:
+    """With a duty cycle nothing of MQTT is passed on; the topic is the region's."""
+    client, radio = bench.client, bench.radio
+    assert radio.settings.modules.mqtt.root == "msh/EU_868"
+    client.admin(radio, factory_reset_config=1)
+    client.run(12.0)
+    client.connect()
+    assert (radio.settings.modules.mqtt.root, radio.settings.config.lora.ignore_mqtt) == (
+        "msh",
+        False,
+    )
+    client.admin(radio, set_config=lora(bench, region=LoRa.RegionCode.EU_868))
+    assert (radio.settings.modules.mqtt.root, radio.settings.config.lora.ignore_mqtt) == (
+        "msh/EU_868",
+        True,
+    )
+
+
+def test_a_band_that_the_chip_has_not_is_refused(bench: Bench) -> None:
+    """2.4 GHz."""
+    config = lora(bench, region=LoRa.RegionCode.LORA_24)
+    assert bench.client.admin(bench.radio, set_config=config) == "BAD_REQUEST"
+    assert bench.radio.settings.region == "EU_868"
+
+
+def test_the_connection_status_names_every_way_in(bench: Bench) -> None:
+    """Wi-Fi is connected while a client is on TCP."""
+    request = {"get_device_connection_status_request": True}
+    answer = bench.client.admin(bench.radio, **request).get_device_connection_status_response
+    assert (answer.serial.baud, answer.bluetooth.pin) == (115200, 123456)
+    assert not answer.wifi.status.is_connected
+    assert bench.radio.tcp.connect() is not None
+    answer = bench.client.admin(bench.radio, **request).get_device_connection_status_response
+    assert answer.wifi.status.is_connected
+
+
+def test_an_interval_of_neighbour_info_is_taken_as_it_comes(bench: Bench) -> None:
+    """The firmware's least one is overwritten there by what it was meant for."""
+    new = module_config_pb2.ModuleConfig()
+    new.neighbor_info.update_interval = 60
+    bench.client.admin(bench.radio, set_module_config=new)
+    assert bench.radio.settings.modules.neighbor_info.update_interval == 60
+
+
+@pytest.mark.parametrize("contact", [{"node_num": 0, "user": {"long_name": "x"}}, {"node_num": 5}])
+def test_a_contact_that_is_nobody_is_ignored(bench: Bench, contact: dict[str, Any]) -> None:
+    """No number or no user; clients break at a node 0."""
+    shared = admin_pb2.SharedContact(**contact)
+    before = len(bench.radio.nodes)
+    assert bench.client.admin(bench.radio, add_contact=shared) == "NONE"
+    assert len(bench.radio.nodes) == before
+
+
 # -- over the mesh ---------------------------------------------------------------------------------
 @pytest.fixture
 def pair() -> Bench:
@@ -445,6 +561,7 @@ def test_an_admin_reads_and_changes_a_remote_radio(pair: Bench) -> None:
     """With the session's passkey, which comes with every answer."""
     answer = remote(pair, get_owner_request=True)
     assert answer.get_owner_response.long_name == "telerig 2"
+    assert pair.radios[1].nodes.get(pair.radio.number).is_favorite  # an admin is one
     user = mesh_pb2.User(long_name="far away")
     assert remote(pair, set_owner=user) == "ADMIN_BAD_SESSION_KEY"
     assert remote(pair, passkey=bytes(answer.session_passkey), set_owner=user) == "NONE"

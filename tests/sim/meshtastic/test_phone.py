@@ -248,6 +248,7 @@ def test_the_newest_tcp_client_takes_the_place_of_the_one_before(bench: Bench) -
     closed: list[str] = []
     first.attach_host(lambda _data: None, lambda: closed.append("first"))
     second = bench.radio.tcp.connect()
+    bench.client.run(0.001)
     assert closed == ["first"]
     assert second is not None
     client = Client(bench.env, second)
@@ -264,6 +265,58 @@ def test_a_tcp_client_that_says_one_thing_and_leaves_is_heard(bench: Bench) -> N
     client.run(1.0)
     assert bench.radio.counters["sent"] == 1
     assert not bench.radio.has_client
+
+
+def test_a_tcp_client_that_is_sent_away_was_heard(bench: Bench) -> None:
+    """What it sent is done, even when the next client comes in the same instant."""
+    connection = bench.radio.tcp.connect()
+    assert connection is not None
+    Client(bench.env, connection).send(b"last words")
+    assert bench.radio.tcp.connect() is not None
+    bench.client.run(1.0)
+    assert bench.radio.counters["sent"] == 1
+
+
+def test_the_radio_hangs_up_a_tcp_client_that_says_goodbye(bench: Bench) -> None:
+    """`disconnect` ends the connection, behind what was said before; a serial line stays."""
+    connection = bench.radio.tcp.connect()
+    assert connection is not None
+    client = Client(bench.env, connection)
+    client.connect()
+    client.send(b"last words")
+    client.write(mesh_pb2.ToRadio(disconnect=True))
+    client.run(0.1)
+    assert connection.hung_up
+    assert bench.radio.counters["sent"] == 1
+    assert bench.radio.tcp.api is None
+    bench.client.write(mesh_pb2.ToRadio(disconnect=True))
+    bench.client.run(0.1)
+    assert bench.client.connect()
+
+
+def test_statuses_and_notices_wait_for_the_next_client(bench: Bench) -> None:
+    """The firmware keeps the last 32 queue statuses, and notices, of the time without one."""
+    radio, client = bench.radio, bench.client
+    for number in range(40):
+        radio.queue_status(None, 0, 500 + number)
+    radio.notify("nobody was here")
+    client.connect()
+    kinds = client.kinds()
+    after = kinds[kinds.index("config_complete_id") + 1 :]
+    assert after[:33] == ["queueStatus"] * 32 + ["clientNotification"]
+    ids = [m.queueStatus.mesh_packet_id for _, m in client.messages if m.HasField("queueStatus")]
+    assert ids[0] == 508
+    before = len(client.messages)
+    client.connect()
+    assert "clientNotification" not in client.kinds(before)
+
+
+def test_the_handshake_tells_the_light_sleep_in_force(bench: Bench) -> None:
+    """Apps rely on it: the firmware always says its own default there."""
+    bench.radio.settings.config.power.ls_secs = 60
+    messages = bench.client.connect()
+    power = next(m.config.power for m in messages if m.config.HasField("power"))
+    assert power.ls_secs == 300
 
 
 def test_log_text_stands_between_frames() -> None:
