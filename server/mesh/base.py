@@ -19,6 +19,7 @@ what ordinary nodes say of themselves (Position, Telemetry), become readings of 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,6 +66,13 @@ AT_A_TIME = 64
 GROUP = 64
 TOLD_VEHICLES = 128
 """Vehicles whose first message is worth a line in the log."""
+FEW_S = 600.0
+MOST_NAMES = 64
+MOST_NOTICES = 10
+"""Lines in `FEW_S` of what nodes and the radio may say as often as they like."""
+LAST_FLUSH_S = 2.0
+"""The stop of a gateway does not wait longer for a store that is slow or away."""
+_PORTS = "a device path, tcp://host or tcp://host:4403, or a pyserial URL (socket://host:port)"
 NAMES = 512
 """Nodes whose names are remembered, and warnings that are given once."""
 
@@ -87,24 +95,41 @@ class _Kept:
 
     Attributes:
         station: the vehicles.
-        work: streams that have something to commit.
         looked: streams whose boot was looked for in the database.
         metadata: what was measured of packets, by device, on its way to the store.
         readings: of one message each: the same message again is known there.
         buffered: how many these are.
         names: of nodes, as they say.
         warned: what was logged once.
+        few_names, few_notices, few_reboots: lines of the log.
     """
 
     def __init__(self, station: Station) -> None:
         self.station = station
-        self.work: dict[tuple[int, int], tuple[Vehicle, Stream]] = {}
         self.looked: OrderedDict[tuple[int, int], None] = OrderedDict()
         self.metadata: dict[str, list[Reading]] = {}
         self.readings: list[tuple[str, list[Reading]]] = []
         self.buffered = 0
         self.names: OrderedDict[int, str] = OrderedDict()
-        self.warned: OrderedDict[str, None] = OrderedDict()
+        self.warned: set[str] = set()
+        self.few_names = _Few(MOST_NAMES)
+        self.few_notices = _Few(MOST_NOTICES)
+        self.few_reboots = _Few(MOST_NOTICES)
+
+
+class _Few:
+    """Lets a few lines of the log through; the others are counted by the caller."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._since_s = -FEW_S
+        self._told = 0
+
+    def lets(self, now_s: float) -> bool:
+        if now_s - self._since_s >= FEW_S:
+            self._since_s, self._told = now_s, 0
+        self._told += 1
+        return self._told <= self._most
 
 
 class BaseLink(RadioLink):
@@ -187,7 +212,16 @@ class BaseLink(RadioLink):
                 self._answer()
                 self._tell()
         finally:
+            await self._last(services)
             self._tell()
+
+    async def _last(self, services: LinkServices) -> None:
+        """Store what has come from nodes that will not say it again."""
+        while (item := self.next_item()) is not None:
+            self._take(item)
+        if self._kept.buffered and self._retry_s is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._flush(services), LAST_FLUSH_S)
 
     # -- what comes --------------------------------------------------------------------------------
     def _take(self, item: Packet | Event) -> None:
@@ -204,8 +238,9 @@ class BaseLink(RadioLink):
                 self._kept.station.unsent(message, now_s, is_limit=item.error == DUTY_CYCLE_LIMIT)
         elif isinstance(item, Rebooted):
             self._on_air.clear()
-            log.warning("radio rebooted", link=self.name)
-        elif isinstance(item, Notice):
+            if self._kept.few_reboots.lets(now_s):
+                log.warning("radio rebooted", link=self.name)
+        elif isinstance(item, Notice) and self._kept.few_notices.lets(now_s):
             log.info("radio says", link=self.name, text=item.text)
 
     def _packet(self, packet: Packet, now_s: float) -> None:
@@ -225,7 +260,7 @@ class BaseLink(RadioLink):
         self._keep(device, metadata(packet), is_metadata=True)
         if packet.port == PRIVATE_PORT:
             known = station.counts["vehicles_new"]
-            found = station.take(packet, device, now_s)
+            station.take(packet, device, now_s)
             if known < station.counts["vehicles_new"] <= TOLD_VEHICLES:
                 log.info(
                     "vehicle heard",
@@ -235,15 +270,13 @@ class BaseLink(RadioLink):
                     hops=packet.hops,
                     snr_db=packet.snr_db,
                 )
-            if found is not None:
-                vehicle, stream = found
-                self._kept.work[vehicle.node, stream.stream] = found
             return
         name = name_of(packet, self._counts)
         if name and self._kept.names.get(packet.sender) != name:
             self._kept.names[packet.sender] = name
             _bound(self._kept.names)
-            log.info("node", link=self.name, device=device, name=name)
+            if self._kept.few_names.lets(now_s):
+                log.info("node", link=self.name, device=device, name=name)
         self._keep(device, readings_of(packet, self._counts))
 
     def _keep(self, device: str, readings: list[Reading], *, is_metadata: bool = False) -> None:
@@ -269,13 +302,12 @@ class BaseLink(RadioLink):
         if self._retry_s is not None and now_s < self._retry_s:
             return
         self._retry_s = None
-        for key, (vehicle, stream) in list(self._kept.work.items()):
+        for vehicle, stream in list(self._kept.station.work.values()):
             try:
                 await self._commit_stream(services, vehicle, stream)
             except UplinkRefused as refused:
                 self._not_now(str(refused))
                 return
-            del self._kept.work[key]
             self._kept.station.changed(vehicle, stream, self.clock.monotonic_s())
         if self._pause_s != RETRY_FIRST_S:
             self._pause_s = RETRY_FIRST_S
@@ -291,6 +323,7 @@ class BaseLink(RadioLink):
         """
         if not stream.boot:
             await self._look_up(services, vehicle, stream)
+        was_refused = False
         while stream.has_work:
             message = stream.uplink(vehicle.device)
             before = stream.committed, stream.refused, stream.voided
@@ -302,7 +335,11 @@ class BaseLink(RadioLink):
                 stream.not_taken()
                 self._counts["uplinks_refused"] += 1
                 self._warn(f"{vehicle.device}: {refused}")
+                if was_refused:
+                    return  # as it is now; not for ever, of a device that may no longer send
+                was_refused = True
                 continue
+            was_refused = False
             stream.answered(Downlink.FromString(answer))
             self._counts["uplinks"] += 1
             self._counts["data_committed"] += stream.committed - before[0]
@@ -331,7 +368,12 @@ class BaseLink(RadioLink):
         kept.metadata, kept.readings, kept.buffered = {}, [], 0
         for begin in range(0, len(batches), GROUP):
             group = batches[begin : begin + GROUP]
-            taken = await asyncio.gather(*(self._store(services, *item) for item in group))
+            try:
+                taken = await asyncio.gather(*(self._store(services, *item) for item in group))
+            except asyncio.CancelledError:
+                for item in batches[begin:]:  # what is stored of it is known there
+                    self._keep(*item)
+                raise
             if all(taken):
                 continue
             again = [item for item, is_taken in zip(group, taken, strict=True) if not is_taken]
@@ -401,10 +443,10 @@ class BaseLink(RadioLink):
                 self.counters[counter] = number
 
     def _warn(self, text: str) -> None:
-        """Log something that a stranger may cause, once."""
-        if text not in self._kept.warned:
-            self._kept.warned[text] = None
-            _bound(self._kept.warned)
+        """Log something that a stranger may cause: once, and not in ever new words."""
+        warned = self._kept.warned
+        if text not in warned and len(warned) < NAMES:
+            warned.add(text)
             log.warning("not taken", link=self.name, reason=text)
 
 
@@ -418,7 +460,7 @@ def _port(section: Section, where: Where) -> str:
     try:
         check_port(port)
     except ValueError as error:
-        raise where.error("port", "a device path, tcp://host or tcp://host:4403", port) from error
+        raise where.error("port", _PORTS, port) from error
     return port
 
 
@@ -433,6 +475,8 @@ def _vehicles(section: Section) -> dict[int, str]:
         if not isinstance(device, str) or not DEVICE_ID.fullmatch(device):
             expected = "a device of up to 64 letters, digits, '-', '_' or '.'"
             raise table.where.error(key, expected, describe(device))
+        if node in found:
+            raise table.where.error(key, "each node once", describe(key))
         if device in found.values():
             raise table.where.error(key, "another device for each node", describe(device))
         found[node] = device

@@ -97,6 +97,7 @@ class Station:
     Attributes:
         counts: of anything worth seeing.
         utilisation_pct: how busy the channel is.
+        work: streams that something came for, until they have been looked after.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Station:
     ) -> None:
         self.counts: Counter[str] = Counter(messages=0, acks_sent=0)
         self.utilisation_pct = 0.0
+        self.work: dict[tuple[int, int], tuple[Vehicle, Stream]] = {}
         self._names = names
         self._only_listed = only_listed
         self._ack_packets = ack_packets
@@ -189,10 +191,12 @@ class Station:
         if stream.duplicates > duplicates:
             self.counts["data_duplicate"] += 1
             self._due(told, now_s, is_urgent=True)
+        self.work[vehicle.node, stream.stream] = vehicle, stream
         return vehicle, stream
 
     def changed(self, vehicle: Vehicle, stream: Stream, now_s: float) -> None:
         """The stream was looked after: tell the vehicle, if there is something to tell."""
+        self.work.pop((vehicle.node, stream.stream), None)
         told = vehicle.told[stream.stream]
         ack = stream.ack(vehicle.node)
         if (ack.wants, ack.next, ack.seen) != told.last or stream.wants:
@@ -202,15 +206,19 @@ class Station:
     def acks(self, now_s: float) -> Message | None:
         """Give the message that is due; None where there is none, or no airtime for it."""
         self._budget.count(now_s, self.utilisation_pct)
-        due = [item for item in self._dirty() if self._due_s(item[2]) <= now_s]
-        if not due or now_s < self._blocked_s:
+        if now_s < self._blocked_s:
             return None
+        due, others = [], []
+        for item in self._dirty():
+            if self._due_s(item[2]) <= now_s:
+                due.append(item)
+            elif now_s - item[2].at_s >= FIRST_PAUSE_S:
+                others.append(item)
+        if not due:
+            return None
+        # However many strangers there are: the configured vehicles are spoken to first.
+        due.sort(key=lambda item: item[0].node not in self._names)
         channel = due[0][0].channel
-        others = [
-            item
-            for item in self._dirty()
-            if item not in due and now_s - item[2].at_s >= FIRST_PAUSE_S
-        ]
         entries: list[air.Ack] = []
         size = 1
         told: list[tuple[Vehicle, Told, air.Ack]] = []
@@ -283,7 +291,8 @@ class Station:
     def _forget_one(self) -> None:
         for node in self._vehicles:
             if node not in self._names:
-                del self._vehicles[node]
+                for number in self._vehicles.pop(node).streams:
+                    self.work.pop((node, number), None)
                 self.counts["vehicles_forgotten"] += 1
                 return
 
@@ -295,6 +304,7 @@ class Station:
             if len(vehicle.streams) > STREAMS:
                 oldest, _ = vehicle.streams.popitem(last=False)
                 del vehicle.told[oldest]
+                self.work.pop((vehicle.node, oldest), None)
         vehicle.streams.move_to_end(number)
         return stream
 

@@ -19,6 +19,9 @@ HELD = 64
 AT_A_TIME = 16
 """Packets of one uplink, so that others get their turn."""
 VOIDS_AT_A_TIME = 2048
+MOST_VOIDS = 4097
+"""Of a longer gap only its end is written as void: then the store gives up what lies before
+(`server.ingest.uplink_state.ABOVE_LIMIT`). One packet may claim a gap of 2^32."""
 SEEN = 1024
 """Numbers beyond a gap that are remembered; the vehicle keeps 128."""
 TAIL_BYTES = 4
@@ -37,6 +40,8 @@ class _Held:
         reference: the packet that it continues from; None: it stands alone.
         is_stuck: it is of no use to try it again as things are.
         is_bad: it was refused for what it is.
+        is_doubtful: it was refused again, after a hello.
+        repeats: how often the same has come since it was refused.
     """
 
     packet: bytes
@@ -44,6 +49,8 @@ class _Held:
     reference: int | None
     is_stuck: bool = False
     is_bad: bool = False
+    is_doubtful: bool = False
+    repeats: int = 0
 
 
 class Stream:
@@ -105,8 +112,10 @@ class Stream:
             return False
         if seq < self.next or seq in self._seen or (before is not None and not is_other):
             self.duplicates += 1
-            if before is not None and not before.is_bad:
-                before.is_stuck = False  # the vehicle thinks that it is worth another try
+            if before is not None:
+                before.repeats += before.is_bad
+                if not before.is_bad or before.is_doubtful:
+                    before.is_stuck = False  # the vehicle thinks that it is worth another try
             return False
         reference = header.reference if header.kind == CONTINUED else None
         self._held[seq] = _Held(message.packet, seq - message.back, reference)
@@ -261,7 +270,7 @@ class Stream:
         self._hello = None
         self._forget_parts()
         for held in self._held.values():
-            held.is_stuck = held.is_bad = False
+            held.is_stuck = held.is_bad = held.is_doubtful = False
 
     def _prove(self, answer: Downlink) -> bool:
         """Tell whether the boot is the right one, as far as this answer can say.
@@ -295,7 +304,10 @@ class Stream:
         """Give the numbers that will never come: below what the vehicle keeps, and neither here
         nor about to be tried."""
         voids = self._given_up - self._void
-        for seq in range(self._ack, max(self.next, self._low)):
+        begin, end = self._ack, max(self.next, self._low)
+        if end - begin > MOST_VOIDS and not self._is_tried_below(end):
+            begin = end - MOST_VOIDS
+        for seq in range(begin, end):
             held = self._held.get(seq)
             is_here = seq in self._seen or seq in self._void
             if not is_here and (held is None or held.is_stuck):
@@ -303,6 +315,10 @@ class Stream:
                 if len(voids) >= VOIDS_AT_A_TIME:
                     break
         return sorted(voids)
+
+    def _is_tried_below(self, end: int) -> bool:
+        """Tell whether a packet before that number is about to be tried."""
+        return any(seq < end and not held.is_stuck for seq, held in self._held.items())
 
     def _refuse(self, seq: int) -> None:
         held = self._held.get(seq)
@@ -312,6 +328,10 @@ class Stream:
             # Damaged on the way to here, or the stream is not what it was said to be.
             held.is_bad = held.is_stuck = True
             self.wants |= air.WANT_HELLO
+        elif not held.repeats:
+            # Whoever sent it does not mean it: one of another boot, late or replayed, whose number
+            # a packet of this boot will have.
+            held.is_stuck = held.is_doubtful = True
         else:
             del self._held[seq]
             self._given_up.add(seq)
@@ -339,7 +359,10 @@ class Stream:
             self.wants |= air.WANT_HELLO
         # A state that is not known and whose packet will not come: only a key packet helps.
         lacks_key = any(
-            held.is_stuck and held.reference is not None and not self._may_come(held.reference)
+            held.is_stuck
+            and not held.is_bad
+            and held.reference is not None
+            and not self._may_come(held.reference)
             for held in self._held.values()
         )
         for is_wanted, want in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 BROADCAST = 0xFFFFFFFF
@@ -10,6 +11,8 @@ POSITION_PORT = 3
 NODEINFO_PORT = 4
 ROUTING_PORT = 5
 TELEMETRY_PORT = 67
+
+_NODE = re.compile("![0-9A-Fa-f]{8}")  # int() takes signs, '_' and other digits too
 
 PRIORITY_BACKGROUND = 10
 PRIORITY_DEFAULT = 64
@@ -218,10 +221,9 @@ def node_number(text: str) -> int:
     Raises:
         ValueError: it is none.
     """
-    digits = text.removeprefix("!")
-    if len(digits) != 8 or not text.startswith("!"):
+    if not _NODE.fullmatch(text):
         raise ValueError(f"expected a node like !a1b2c3d4, found {text!r}")
-    number = int(digits, 16)
+    number = int(text[1:], 16)
     if not 0 < number < BROADCAST:
         raise ValueError(f"expected a node, found {text!r}")
     return number

@@ -132,6 +132,7 @@ class RadioClient:
         self._moved_s = 0.0  # the radio took bytes
         self._bytes = 0
         self._heard_s = 0.0  # bytes came
+        self._said_s = 0.0  # a message came
         self._asked_s: float | None = None  # what the radio has not answered
         self._answers = False
         self._is_mute = False
@@ -301,7 +302,7 @@ class RadioClient:
             if self._in_flight is not None:
                 due_s = min(due_s, self._in_flight[1] + self._status_s())
         if self._asked_s is not None and self._answers:
-            silent_s = max(self._asked_s, self._heard_s)
+            silent_s = max(self._asked_s, self._said_s)
             due_s = min(due_s, silent_s + (LOST_S if self._is_mute else MUTE_S))
         if self._frames.waits:
             due_s = min(due_s, self._heard_s + GAP_S)
@@ -337,14 +338,17 @@ class RadioClient:
             self._asked_s = now_s
 
     def _listen(self, now_s: float) -> None:
-        """Notice that the radio does not answer what it always answers."""
+        """Notice that the radio does not answer what it always answers; its log is no answer."""
         if self._asked_s is None or not self._answers:
             return
-        silent_s = now_s - max(self._asked_s, self._heard_s)
+        silent_s = now_s - max(self._asked_s, self._said_s)
         if silent_s >= LOST_S:
+            found = (
+                "silence" if now_s - self._heard_s >= LOST_S else "no message, only other bytes,"
+            )
             raise LinkLost(
                 f"expected the radio at {self._port} to answer within a second, "
-                f"found silence for {LOST_S:g} s: it hangs"
+                f"found {found} for {LOST_S:g} s: it hangs"
             )
         if silent_s >= MUTE_S and not self._is_mute:
             self._is_mute = True
@@ -452,6 +456,7 @@ class RadioClient:
         message = read_message(data)
         if message is None:
             return False
+        self._said_s = self._clock.monotonic_s()
         variant = message.WhichOneof("payload_variant") or ""
         interface = self._interface
         assert interface is not None, "open() comes first"

@@ -58,6 +58,7 @@ class RadioLink(Link):
         self._inbox: collections.deque[Packet | Event] = collections.deque()
         self._troubles: dict[str, str] = {}
         self._told: str | None = None
+        self._shown: RadioInfo | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived: asyncio.Event | None = None
         self._is_told = False  # the loop knows of what is in the inbox
@@ -153,16 +154,18 @@ class RadioLink(Link):
             self._ready(item.info)
 
     def _ready(self, info: RadioInfo) -> None:
-        log.info(
-            "radio",
-            link=self.name,
-            node=info.id,
-            name=info.long_name,
-            preset=info.preset or "own settings",
-            region=info.region,
-            duty_cycle_pct=info.duty_cycle_pct,
-            firmware=info.firmware,
-        )
+        if info != self._shown:  # not for each of its reboots
+            self._shown = info
+            log.info(
+                "radio",
+                link=self.name,
+                node=info.id,
+                name=info.long_name,
+                preset=info.preset or "own settings",
+                region=info.region,
+                duty_cycle_pct=info.duty_cycle_pct,
+                firmware=info.firmware,
+            )
         self._troubles.clear()
         if not info.settings_known:
             self._troubles["settings"] = "the radio did not tell its settings: LONG_FAST assumed"

@@ -27,6 +27,7 @@ TCP_SCHEME = "tcp://"
 BAUD = 115_200
 READ_BYTES = 4096
 CONNECT_S = 5.0
+_WITH_ADDRESS = ("socket", "rfc2217")
 _Given = TypeVar("_Given")
 URL_POLL_S = 0.05
 """A port behind a pyserial URL has no descriptor for `select`: it is looked at so often."""
@@ -74,6 +75,11 @@ def check_port(port: str) -> None:
     """
     if port.startswith(TCP_SCHEME):
         tcp_address(port)
+    elif "://" in port:
+        serial.serial_for_url(port, do_not_open=True)  # ValueError: no such scheme
+        parts = urlsplit(port)
+        if parts.scheme in _WITH_ADDRESS and not (parts.hostname and parts.port):
+            raise ValueError(f"expected {parts.scheme}://host:port, found {port!r}")
 
 
 def tcp_address(port: str) -> tuple[str, int]:
@@ -84,9 +90,12 @@ def tcp_address(port: str) -> tuple[str, int]:
     """
     parts = urlsplit(port)
     number = parts.port  # ValueError outside 0-65535
-    if not parts.hostname or parts.path not in ("", "/") or parts.query or number == 0:
+    host = parts.hostname or ""
+    host.encode("idna")  # ValueError: no name of a host, as the connection would find
+    is_more = parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc
+    if not host or host != "".join(host.split()) or is_more or number == 0:
         raise ValueError(f"expected tcp://host or tcp://host:{TCP_PORT}, found {port!r}")
-    return parts.hostname, TCP_PORT if number is None else number
+    return host, TCP_PORT if number is None else number
 
 
 class _Waker:
@@ -220,7 +229,9 @@ class TcpTransport:
                 if data == b"":
                     raise OSError(errno.ECONNRESET, "the radio closed the connection")
         except (OSError, ValueError) as error:
-            raise LinkLost(f"{self._name} went away: {_words(error)}") from error
+            # The newest client pushes the one before out.
+            hint = " (does another program use it? it serves one)" if _is_closed(error) else ""
+            raise LinkLost(f"{self._name} went away: {_words(error)}{hint}") from error
         if waker.descriptor in readable:
             waker.clear()
         return data or b"", written or 0
@@ -299,6 +310,12 @@ def _keep_lines_at_close(descriptor: int) -> None:
         return  # a port without such lines
 
 
+def _is_closed(error: BaseException) -> bool:
+    return getattr(error, "errno", None) in (errno.ECONNRESET, errno.EPIPE)
+
+
 def _words(error: BaseException) -> str:
+    if isinstance(error, socket.gaierror):  # its numbers are not those of the system
+        return str(error.strerror or error)
     number = getattr(error, "errno", None)
     return os.strerror(number) if number else str(error)

@@ -393,7 +393,7 @@ async def test_no_radio(database_url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ('port = "tcp://"', "a device path, tcp://host or tcp://host:4403 for links.mesh.port"),
+        ('port = "tcp://"', "a device path, tcp://host or tcp://host:4403, or a pyserial URL"),
         ('vehicles = {"a1b2c3d4" = "x"}', "a node like !a1b2c3d4 for links.mesh.vehicles.a1b2c3d4"),
         ('vehicles = {"!ffffffff" = "x"}', "a node like !a1b2c3d4"),
         ('vehicles = {"!a1b2c3d4" = "a b"}', "a device of up to 64 letters"),
@@ -402,6 +402,18 @@ async def test_no_radio(database_url: str, tmp_path: Path) -> None:
             'vehicles = {"!a1b2c3d4" = "x", "!a1b2c3d5" = "x"}',
             "another device for each node for links.mesh.vehicles.!a1b2c3d5",
         ),
+        ('vehicles = {"!+1b2c3d4" = "x"}', "a node like !a1b2c3d4"),
+        ('vehicles = {"!1_b2c3d4" = "x"}', "a node like !a1b2c3d4"),
+        (
+            'vehicles = {"!A1B2C3D4" = "x", "!a1b2c3d4" = "y"}',
+            "each node once for links.mesh.vehicles.!a1b2c3d4",
+        ),
+        ('port = "tcp://me:secret@h"', "a device path, tcp://host or tcp://host:4403"),
+        ('port = "tcp://h#x"', "a device path, tcp://host or tcp://host:4403"),
+        ('port = "tcp:// h"', "a device path, tcp://host or tcp://host:4403"),
+        ('port = "tcp://a..b"', "a device path, tcp://host or tcp://host:4403"),
+        ('port = "foo://x"', "a device path, tcp://host or tcp://host:4403"),
+        ('port = "socket://h"', "a device path, tcp://host or tcp://host:4403"),
         ("only_listed = true", "vehicles beside only_listed"),
         ("channel = 8", "a whole number from 0 to 7"),
         ("ack_packets = 0", "a whole number from 1 to 128"),

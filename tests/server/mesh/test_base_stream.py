@@ -210,6 +210,34 @@ async def test_a_packet_that_is_bad_for_good(gateway: Gateway) -> None:
     assert base.stream.waiting == 0
 
 
+async def test_a_late_packet_of_another_boot(gateway: Gateway, database_url: str) -> None:
+    """A packet of an earlier boot of the same short name does not void the number it has."""
+    car = Car()
+    base = Base(gateway, car)
+    await base.greet()
+    other = Car(car.logger.boot ^ 0x0100_0000)
+    (seq,) = other.drive(20)
+    await base.take(other.data(seq), car.hello(), car.hello())
+    assert (base.stream.refused, base.tell().next) == (0, 0)
+    assert car.drive(20) == [seq]
+    await base.take(car.data(seq))
+    assert base.tell().next == 1
+    await check(database_url, car)
+
+
+async def test_a_bad_packet_that_its_vehicle_repeats(gateway: Gateway) -> None:
+    """What is refused again after the hello is void as soon as the vehicle sends it once more."""
+    car = Car()
+    base = Base(gateway, car)
+    await base.greet()
+    other = Car(car.logger.boot ^ 0x0100_0000)
+    (seq,) = other.drive(20)
+    await base.take(other.data(seq), car.hello())
+    assert not base.stream.refused
+    await base.take(other.data(seq))
+    assert (base.stream.refused, base.tell().next) == (1, 1)
+
+
 async def test_a_gateway_that_starts_again(gateway: Gateway, database_url: str) -> None:
     """The boot of a stream is found in the database: no hello has to come by radio."""
     car = Car()

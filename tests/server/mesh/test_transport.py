@@ -14,7 +14,7 @@ from server.clock import SystemClock
 from server.errors import LinkLost
 from server.mesh.packets import Event, Packet, Queued
 from server.mesh.radio import RadioClient
-from server.mesh.transport import SerialTransport, check_port, tcp_address, transport
+from server.mesh.transport import SerialTransport, TcpTransport, check_port, tcp_address, transport
 from tests.server.mesh.fake_radio import NODE, FakeRadio, on_pty, on_tcp
 
 PATIENCE_S = 10.0
@@ -206,3 +206,14 @@ def test_a_wake_before_and_after() -> None:
         made.wake()
         made.close()
         assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_a_host_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without an address is told in words."""
+
+    def nobody(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "create_connection", nobody)
+    with pytest.raises(LinkLost, match="found: Name or service not known"):
+        TcpTransport("tcp://nowhere").open()

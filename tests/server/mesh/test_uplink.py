@@ -11,6 +11,7 @@ import pytest
 from server.catalogue import by_name
 from server.mesh.airtime import PRESETS
 from server.mesh.uplink import DUTY_PAUSE_FIRST_S, TOO_LARGE, Level, Uplink
+from server.mesh.uplink_hello import Greeting
 from server.mesh.uplink_plan import UplinkSettings
 from server.wire import air
 from server.wire.codec.packet import Header
@@ -441,3 +442,18 @@ def test_nothing_is_sent_before_there_is_a_radio() -> None:
     assert first.kind == "hello"
     with pytest.raises(ValueError, match="LONG_FAST"):
         uplink.radio("LONGFAST", region_duty_pct=10.0)
+
+
+def test_a_profile_is_not_sent_twice_for_one_question() -> None:
+    """The base asks until it has all parts; a question that crossed the last one is an old one."""
+    greeting = Greeting(UplinkSettings.of(rates_hz={"RPM": 1.0}).profile, 5, is_trained=False)
+    greeting.heard(air.WANT_PROFILE, 10.0)
+    parts = 0
+    while greeting.part(231) is not None:
+        greeting.part_sent(12.0)
+        parts += 1
+    assert parts == 1
+    greeting.heard(air.WANT_PROFILE, 20.0)
+    assert greeting.part(231) is None
+    greeting.heard(air.WANT_PROFILE, 33.0)
+    assert greeting.part(231) is not None

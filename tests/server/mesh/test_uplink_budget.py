@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.mesh.airtime import LONGEST_FRAME_BYTES, PRESETS, frame_bytes, payload_airtime_s
-from server.mesh.uplink_budget import DEPTH_S, Budget, own_duty_pct, politeness
+from server.mesh.uplink_budget import DEPTH_S, Budget, OwnAirtime, own_duty_pct, politeness
 from server.wire import air
 
 
@@ -96,3 +96,13 @@ def test_a_pause_ends() -> None:
     assert not budget.allows(0.1, is_urgent=True)
     budget.count(60.0, 0.0)
     assert budget.allows(2.0)
+
+
+def test_what_a_vehicle_sends_itself_is_not_held_against_it() -> None:
+    """A radio counts its own frames as a busy channel; those of the last minute are taken out."""
+    own = OwnAirtime()
+    for now_s in (0.0, 20.0, 40.0):
+        own.sent(now_s, 6.0)
+    assert own.others_pct(50.0, 45.0) == pytest.approx(15.0)
+    assert own.others_pct(90.0, 45.0) == pytest.approx(35.0)
+    assert own.others_pct(90.0, 5.0) == 0.0
