@@ -1,6 +1,6 @@
 """Every public method of the meshtastic library, and what a radio answers to it.
 
-`python -m tests.sim.meshtastic.library_table` prints the table of docs/mesh.md.
+`python -m tests.sim.meshtastic.library_table` prints the table of docs/radios.md.
 """
 
 from __future__ import annotations

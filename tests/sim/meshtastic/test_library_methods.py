@@ -151,10 +151,10 @@ def test_no_public_method_is_missing_from_the_table() -> None:
 
 
 def test_the_table_of_the_documentation_is_this_one() -> None:
-    """docs/mesh.md holds what is tested here, word for word."""
-    pages = [path.read_text("utf-8") for path in sorted((repository() / "docs").glob("mesh*.md"))]
+    """docs/radios.md holds what is tested here, word for word."""
+    pages = [path.read_text("utf-8") for path in sorted((repository() / "docs").glob("radios.md"))]
     assert any(table() in page for page in pages), (
-        "expected the table in docs/mesh.md; print it with: "
+        "expected the table in docs/radios.md; print it with: "
         "python -m tests.sim.meshtastic.library_table"
     )
 
