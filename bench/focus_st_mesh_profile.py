@@ -25,7 +25,7 @@ from firmware_stubs import signals as firmware
 from firmware_stubs.plan import Plan
 from rig.scenario.load import load_scenario
 from rig.scenario.model import BOARD_GPS_SIGNALS
-from server.mesh.uplink_plan import DEFAULT_RATES_HZ, plan_of
+from server.mesh.uplink.plan import DEFAULT_RATES_HZ, plan_of
 from server.training.learning import train
 from server.wire.codec.profile import Profile, SignalPlan
 

@@ -48,7 +48,7 @@ def mesh_plan_hz(spec: MeshPlanSpec) -> Mapping[str, float]:
     """Return signal -> readings a second that vehicles send."""
     if spec.plan is not None:
         return spec.plan
-    from server.mesh.uplink_plan import DEFAULT_RATES_HZ
+    from server.mesh.uplink.plan import DEFAULT_RATES_HZ
 
     return DEFAULT_RATES_HZ
 

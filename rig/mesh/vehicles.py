@@ -2,7 +2,7 @@
 
 A run with thirty vehicles would need thirty gateways and thirty serial ports. Instead each further
 vehicle takes its readings from its car's true state, as the sensors would give them, hands them to
-`server.mesh.uplink.Uplink` and its messages to a node of the world.
+`server.mesh.uplink.uplink.Uplink` and its messages to a node of the world.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from rig.mesh.setup import mesh_plan_hz
 from rig.record.writer import RecordWriter
 from rig.scenario.model import MeshPlanSpec, Scenario
 from server.catalogue import by_name
-from server.mesh.uplink import Uplink, UplinkSettings
-from server.mesh.uplink_budget import OwnAirtime
+from server.mesh.air.budget import OwnAirtime
+from server.mesh.uplink.uplink import Uplink, UplinkSettings
 from server.readings import Reading
 from sim.ecu.parameter import PidSpec
 from sim.ecu.pids import PIDS

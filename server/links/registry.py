@@ -20,8 +20,8 @@ BUILT_IN: dict[str, str] = {
     "obd": "server.links.obd:ObdLink",
     "gps": "server.links.gps:GpsLink",
     "esp32": "server.links.esp32:Esp32Link",
-    "mesh": "server.mesh.base:BaseLink",
-    "mesh_uplink": "server.mesh.uplink_link:UplinkLink",
+    "mesh": "server.mesh.base.link:BaseLink",
+    "mesh_uplink": "server.mesh.uplink.link:UplinkLink",
 }
 
 EXTRAS: dict[str, str] = {"mesh_uplink": "mesh"}

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import zstandard
 
-from server.mesh.airtime import PRESETS, Preset, frame_bytes, payload_airtime_s
-from server.mesh.uplink_plan import plan_of
+from server.mesh.air.airtime import PRESETS, Preset, frame_bytes, payload_airtime_s
+from server.mesh.uplink.plan import plan_of
 from server.training.drives import load
 from server.training.learning import train
 from server.wire import air

@@ -34,7 +34,7 @@ from server.links.obd_adapter import Question
 from server.links.obd_port import ReplyGuard
 from server.links.supervisor import Supervisor
 from server.live import Hub
-from server.mesh.uplink_outbox import Outbox
+from server.mesh.uplink.outbox import Outbox
 from server.pipeline import Pipeline
 from server.readings import Reading
 from server.store.appends import Append

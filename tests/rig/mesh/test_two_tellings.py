@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from server.mesh.airtime import LONGEST_FRAME_BYTES
-from server.mesh.airtime import PRESETS as GATEWAY_PRESETS
-from server.mesh.regions import duty_cycle_pct
+from server.mesh.air.airtime import LONGEST_FRAME_BYTES
+from server.mesh.air.airtime import PRESETS as GATEWAY_PRESETS
+from server.mesh.air.regions import duty_cycle_pct
 from sim.lora.presets import PRESETS, airtime_us
 from sim.lora.regions import REGIONS
 

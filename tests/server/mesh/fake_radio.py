@@ -16,7 +16,7 @@ from typing import Any
 from meshtastic.protobuf import mesh_pb2, portnums_pb2, telemetry_pb2
 
 from server.errors import LinkLost
-from server.mesh.framing import FrameReader, frame
+from server.mesh.radio.framing import FrameReader, frame
 
 NODE = 0xA1B2C3D4
 CAR = 0x00C0FFEE

@@ -1,0 +1,1 @@
+"""What the air costs and allows: airtime of frames, regions, the budget of whoever sends."""

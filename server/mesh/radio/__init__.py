@@ -1,0 +1,1 @@
+"""A radio at the gateway: the unmodified meshtastic library behind one `select`."""

@@ -1,0 +1,1 @@
+"""The link `mesh_uplink`: what a vehicle sends by radio."""
