@@ -405,7 +405,7 @@ class BaseLink(RadioLink):
     # -- to the vehicles ---------------------------------------------------------------------------
     def _answer(self) -> None:
         """Send the acknowledgement that is due."""
-        if not self.client.queue_free:
+        if not self.client.takes(PRIORITY_HIGH):
             return
         now_s = self.clock.monotonic_s()
         message = self._kept.station.acks(now_s)
@@ -433,7 +433,7 @@ class BaseLink(RadioLink):
         acks_s = self._kept.station.wait_s(now_s)
         if acks_s is not None:
             # Without a radio that takes it, there is no point in looking at once.
-            waits.append(max(acks_s, 0.0 if self.client.queue_free else 1.0))
+            waits.append(max(acks_s, 0.0 if self.client.takes(PRIORITY_HIGH) else 1.0))
         return max(0.0, min(waits)) + 0.001 if waits else None
 
     def _tell(self) -> None:

@@ -11,8 +11,9 @@ link. Nothing here blocks but `open` and `serve`, which do all the reading and w
 in `select`: the same code runs in virtual time.
 
 Packets go to the radio one at a time: the next one when the radio has said what became of the one
-before (`queueStatus`), and none while its queue is full. So its serial buffer never overflows, and
-`queue_free` is true. What waits here is bounded.
+before (`queueStatus`), and none while its queue is full, but for an urgent one: there it takes the
+place of a packet that is less so. So its serial buffer never overflows, and `queue_free` is true.
+What waits here is bounded.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ GAP_S = 0.5
 LONGEST_WAIT_S = 5.0
 QUEUE_SIZE = 16
 """Of the firmware, while it has not told."""
+URGENT = 80
+"""`MeshPacket.Priority` from which on a packet takes the place of another's in a full queue."""
 PENDING = 256
 """Packets whose fate may still be told."""
 EARLY = 64
@@ -121,7 +124,7 @@ class RadioClient:
         # Shared with the threads that send.
         self._lock = threading.Lock()
         self._is_ready = False
-        self._waiting: collections.deque[tuple[int, bytes]] = collections.deque()
+        self._waiting: collections.deque[tuple[int, bytes, bool]] = collections.deque()
         self._pending: collections.OrderedDict[int, bool] = collections.OrderedDict()
         self._in_flight: tuple[int, float] | None = None  # id, since
         self._free: int | None = None  # as the radio told last
@@ -220,7 +223,8 @@ class RadioClient:
             channel: index.
             want_ack: whether the radio repeats it until it is acknowledged (up to three times).
             hop_limit: relays at most; None: as the radio is set.
-            priority: `MeshPacket.Priority`; None: as the radio chooses.
+            priority: `MeshPacket.Priority`; None: as the radio chooses. From `URGENT` on it is
+                taken with a full queue too, one at a time.
 
         Raises:
             SendRefused: not taken: too long (never), or no room or no radio now (`again`).
@@ -231,7 +235,7 @@ class RadioClient:
             interface = self._interface
             if not self._is_ready or interface is None:
                 raise SendRefused("the radio is not ready", again=True)
-            if self._room() <= 0:
+            if not self._takes(priority):
                 raise SendRefused("the radio's queue is full", again=True)
             try:
                 number, framed = interface.packet(
@@ -245,7 +249,7 @@ class RadioClient:
                 )
             except ValueError as error:
                 raise SendRefused(str(error), again=False) from error
-            self._waiting.append((number, framed))
+            self._waiting.append((number, framed, _is_urgent(priority)))
             self._pending[number] = want_ack
             if len(self._pending) > PENDING:
                 self._pending.popitem(last=False)
@@ -257,6 +261,11 @@ class RadioClient:
         """How many packets `send` would take now."""
         with self._lock:
             return max(0, self._room()) if self._is_ready else 0
+
+    def takes(self, priority: int) -> bool:
+        """Tell whether `send` would take a packet of this priority now."""
+        with self._lock:
+            return self._is_ready and self._takes(priority)
 
     @property
     def queue_size(self) -> int:
@@ -322,8 +331,9 @@ class RadioClient:
                 self._in_flight = None
             if self._out:
                 return  # it has not taken what it was given before
-            if self._waiting and self._in_flight is None and self._free != 0:
-                number, framed = self._waiting.popleft()
+            may_go = self._waiting and (self._free != 0 or self._waiting[0][2])
+            if may_go and self._in_flight is None:
+                number, framed, _ = self._waiting.popleft()
                 self._in_flight = (number, now_s)
                 self._counts["packets_sent"] += 1
                 self._ask(framed, now_s)
@@ -368,6 +378,11 @@ class RadioClient:
     def _drains(self) -> bool:
         """Whether the radio's queue was not empty when it told last. Under the lock."""
         return self._free is not None and self._free < self._size
+
+    def _takes(self, priority: int | None) -> bool:
+        """Whether there is room, or the packet makes some. Under the lock."""
+        is_idle = not self._waiting and self._in_flight is None
+        return self._room() > 0 or (is_idle and _is_urgent(priority))
 
     def _room(self) -> int:
         """How many packets may be taken: what is free, less what is on the way. Under the lock."""
@@ -616,6 +631,10 @@ class RadioClient:
 
 
 _TEXT = "only its log?"
+
+
+def _is_urgent(priority: int | None) -> bool:
+    return priority is not None and priority >= URGENT
 
 
 def most_bytes(to: int = BROADCAST, port: int = PRIVATE_PORT) -> int:

@@ -219,7 +219,7 @@ class UplinkLink(RadioLink):
             message = uplink.next(
                 now_ns,
                 now_s,
-                queue_free=self.client.queue_free if self._is_ready else 0,
+                queue_free=self._queue_free(),
                 utilisation_pct=self._utilisation_pct,
             )
             if message is None:
@@ -239,6 +239,12 @@ class UplinkLink(RadioLink):
             self._own.sent(now_s, message.airtime_s)
             while len(self._handed) > REMEMBERED:
                 self._handed.popitem(last=False)
+
+    def _queue_free(self) -> int:
+        """Give how many packets the radio takes now: with a full queue an urgent one still."""
+        if not self._is_ready:
+            return 0
+        return self.client.queue_free or int(self.client.takes(PRIORITY_HIGH))
 
     def _say(self, uplink: Uplink) -> None:
         """Say what is wrong, if anything is."""

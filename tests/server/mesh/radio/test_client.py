@@ -477,6 +477,22 @@ def test_no_packet_goes_to_a_radio_whose_queue_is_full(bench: Bench) -> None:
     assert len(bench.radio.sent) == 1
 
 
+def test_an_urgent_packet_goes_to_a_radio_whose_queue_is_full(bench: Bench) -> None:
+    """On a busy channel relays fill the queue; the firmware lets go of one for it."""
+    bench.client.send(b"1")
+    bench.radio.free = 0
+    bench.run(0.1)
+    assert not bench.client.takes(70)
+    assert bench.client.takes(100)
+    bench.client.send(b"2", priority=100)
+    assert not bench.client.takes(100)  # one at a time
+    with pytest.raises(SendRefused, match="queue is full"):
+        bench.client.send(b"3", priority=100)
+    bench.run(0.1)
+    assert [packet.decoded.payload for packet in bench.radio.sent] == [b"1", b"2"]
+    assert bench.client.takes(100)
+
+
 def test_a_queue_that_drains_is_seen(bench: Bench) -> None:
     """The firmware tells of a queue that drains only when asked, or when it was full."""
     bench.radio.keeps = True
