@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -11,7 +10,7 @@ import h11
 
 from rig.device.speaker import Speaker
 from rig.walltime.clock import WallClock
-from rig.walltime.tcp_door import LOOPBACK, PortBusyError
+from rig.walltime.listener import Listener
 from sim.esp32.soft_ap import MAX_BODY_BYTES, SoftAp
 
 READ_BYTES = 8192
@@ -29,9 +28,8 @@ class ApDoor:
     def __init__(self, clock: WallClock, soft_ap: SoftAp, port: int, speaker: Speaker) -> None:
         self.clock = clock
         self.soft_ap = soft_ap
-        self.port = port
         self.speaker = speaker
-        self._server: socket.socket | None = None
+        self._listener = Listener(clock, port, self._take, option="--http")
         self._clients: list[_Client] = []
 
     def open(self) -> None:
@@ -40,43 +38,29 @@ class ApDoor:
         Raises:
             PortBusyError: it cannot be listened on.
         """
-        try:
-            self._server = socket.create_server((LOOPBACK, self.port))
-        except OSError as error:
-            raise PortBusyError(
-                f"--http {self.port}: expected a port to listen on, found: "
-                f"{os.strerror(error.errno or 0)}; try another, or 0 for any"
-            ) from error
-        self._server.setblocking(False)
-        self.port = self._server.getsockname()[1]
-        self.clock.watch_port(self._server.fileno(), self._accept)
+        self._listener.open()
+
+    @property
+    def port(self) -> int:
+        """Where it is reached."""
+        return self._listener.port
 
     def close(self) -> None:
         """Send everybody away and listen no more."""
         for client in list(self._clients):
             client.close()
-        if self._server is not None:
-            self.clock.unwatch_port(self._server.fileno())
-            self._server.close()
-            self._server = None
+        self._listener.close()
 
     def forget(self, client: _Client) -> None:
         """A client has gone."""
         self._clients.remove(client)
 
-    def _accept(self) -> None:
-        assert self._server is not None
-        try:
-            socket_, _ = self._server.accept()
-        except OSError:  # it has gone already, or there are no descriptors left
-            return
+    def _take(self, client: socket.socket, _port: int) -> None:
         if len(self._clients) >= MAX_CLIENTS:
-            socket_.close()
+            client.close()
             self.speaker.event("refused", reason=f"more than {MAX_CLIENTS} clients")
             return
-        socket_.setblocking(False)
-        socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._clients.append(_Client(self, socket_))
+        self._clients.append(_Client(self, client))
 
 
 class _Client:

@@ -6,13 +6,12 @@ and closes pipes that it no longer wants.
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable
 
 from rig.walltime.brake import PIECE_BYTES, Brake
 from rig.walltime.clock import WallClock
-from rig.walltime.tcp_door import LOOPBACK, PortBusyError
+from rig.walltime.listener import Listener
 from sim.serial_line import SerialLine
 
 BACKLOG_LIMIT_BYTES = 65536  # for a client that does not read; what is more than this is lost
@@ -41,11 +40,9 @@ class PipeDoor:
         *,
         option: str = "TCP port",
     ) -> None:
-        self.port = port
         self.connect = connect
         self._clock = clock
-        self._option = option
-        self._server: socket.socket | None = None
+        self._listener = Listener(clock, port, self._take, option=option)
         self._clients: dict[_Client, None] = {}
 
     def open(self) -> None:
@@ -54,25 +51,18 @@ class PipeDoor:
         Raises:
             PortBusyError: it cannot be listened on.
         """
-        try:
-            self._server = socket.create_server((LOOPBACK, self.port))
-        except OSError as error:
-            raise PortBusyError(
-                f"{self._option} {self.port}: expected a port to listen on, found: "
-                f"{os.strerror(error.errno or 0)}; try another, or 0 for any"
-            ) from error
-        self._server.setblocking(False)
-        self.port = self._server.getsockname()[1]
-        self._clock.watch_port(self._server.fileno(), self._accept)
+        self._listener.open()
+
+    @property
+    def port(self) -> int:
+        """Where it is reached."""
+        return self._listener.port
 
     def close(self) -> None:
         """Send all clients away and listen no more."""
         for client in list(self._clients):
             client.close()
-        if self._server is not None:
-            self._clock.unwatch_port(self._server.fileno())
-            self._server.close()
-            self._server = None
+        self._listener.close()
 
     def refused(self, client_port: int) -> None:
         """Hook: the device does not want this client."""
@@ -81,18 +71,13 @@ class PipeDoor:
         """A client has gone."""
         self._clients.pop(client, None)
 
-    def _accept(self) -> None:
-        assert self._server is not None
-        try:
-            peer, address = self._server.accept()
-        except OSError:  # it has gone already, or there are no descriptors left
-            return
+    def _take(self, peer: socket.socket, port: int) -> None:
         for client in list(self._clients):
             client.hear_out()  # the device may send it away for the new one
         pipe = None if self.connect is None else self.connect()
         if pipe is None:
             peer.close()
-            self.refused(address[1])
+            self.refused(port)
             return
         self._clients[_Client(self, self._clock, peer, pipe)] = None
 
@@ -114,8 +99,6 @@ class _Client:
         self._backlog = bytearray()
         self._retrying = self._deaf = self._closed = False
         self._heard = 0
-        peer.setblocking(False)
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         pipe.attach_host(self._deliver)
         pipe.on_hang_up.append(self.close)
         pipe.on_stall.append(self._stall)

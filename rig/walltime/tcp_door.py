@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 
 from rig.device.speaker import Speaker
-from rig.errors import RigError
 from rig.walltime.brake import PIECE_BYTES, Brake
 from rig.walltime.clock import WallClock
+from rig.walltime.listener import Listener
 from sim.serial_line import SerialLine
-
-LOOPBACK = "127.0.0.1"
-
-
-class PortBusyError(RigError):
-    """The TCP port cannot be listened on."""
 
 
 class TcpDoor:
@@ -30,10 +23,9 @@ class TcpDoor:
         self._line = line
         self._speaker = speaker
         self._brake = Brake(clock, line)
-        self._server: socket.socket | None = None
         self._client: socket.socket | None = None
         self._lost_bytes = 0
-        self.port = port
+        self._listener = Listener(clock, port, self._take, option="--tcp")
 
     def open(self) -> None:
         """Listen; `port` is then the true one where it was 0.
@@ -41,24 +33,17 @@ class TcpDoor:
         Raises:
             PortBusyError: it cannot be listened on.
         """
-        try:
-            self._server = socket.create_server((LOOPBACK, self.port))
-        except OSError as error:
-            raise PortBusyError(
-                f"--tcp {self.port}: expected a port to listen on, found: "
-                f"{os.strerror(error.errno or 0)}; try another, or 0 for any"
-            ) from error
-        self._server.setblocking(False)
-        self.port = self._server.getsockname()[1]
-        self._clock.watch_port(self._server.fileno(), self._accept)
+        self._listener.open()
+
+    @property
+    def port(self) -> int:
+        """Where it is reached."""
+        return self._listener.port
 
     def close(self) -> None:
         """Send the client away and listen no more."""
         self.drop()
-        if self._server is not None:
-            self._clock.unwatch_port(self._server.fileno())
-            self._server.close()
-            self._server = None
+        self._listener.close()
 
     def deliver(self, data: bytes) -> None:
         """Bytes from the device."""
@@ -89,21 +74,14 @@ class TcpDoor:
             self._speaker.event("disconnected", lost_bytes=self._lost_bytes)
             self._lost_bytes = 0
 
-    def _accept(self) -> None:
-        assert self._server is not None
-        try:
-            client, address = self._server.accept()
-        except OSError:  # it has gone already, or there are no descriptors left
-            return
+    def _take(self, client: socket.socket, port: int) -> None:
         if self._client is not None:
             client.close()
-            self._speaker.event("refused", client=address[1], reason="another client is connected")
+            self._speaker.event("refused", client=port, reason="another client is connected")
             return
-        client.setblocking(False)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client = client
         self._clock.watch_port(client.fileno(), self._read)
-        self._speaker.event("connected", client=address[1])
+        self._speaker.event("connected", client=port)
 
     def _read(self) -> None:
         client = self._client

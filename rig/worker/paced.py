@@ -24,9 +24,9 @@ from rig.scenario import load_scenario
 from rig.scenario.model import CAR, Scenario
 from rig.walltime.clock import WallClock
 from rig.walltime.internet import ThreadInternet
+from rig.walltime.listener import LOOPBACK
 from rig.walltime.pipe_door import PipeDoor
 from rig.walltime.pty import PtyPort
-from rig.walltime.tcp_door import LOOPBACK
 from rig.worker import boards
 from rig.worker.channel import keep_watch, say, work
 from rig.worker.gateway_log import LogCapture

@@ -17,7 +17,7 @@ from rig.http_exchange import LONGEST_ANSWER_BYTES
 from rig.walltime.ap_door import MAX_CLIENTS, ApDoor
 from rig.walltime.clock import WallClock
 from rig.walltime.internet import ThreadInternet
-from rig.walltime.tcp_door import PortBusyError
+from rig.walltime.listener import PortBusyError
 from sim.esp32 import HttpAnswer, HttpRequest
 from sim.esp32.soft_ap import MAX_BODY_BYTES, SoftAp
 
