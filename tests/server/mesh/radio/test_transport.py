@@ -154,7 +154,7 @@ def test_a_pty_that_is_not_drained(monkeypatch: pytest.MonkeyPatch) -> None:
         # What a frozen radio's buffer takes is not known as lost: write past all of it.
         client = served.client
         with client._lock:
-            client._waiting.append((1, bytes(100_000)))
+            client._waiting.append((1, bytes(100_000), False))
         client.wake()
         served.thread.join(PATIENCE_S)
         assert "took none for 0.3 s" in str(served.error)
