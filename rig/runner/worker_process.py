@@ -14,12 +14,12 @@ from pathlib import Path
 import msgspec
 
 from rig.worker.job import Job, Message, decode_message, encode
+from rig.worker.watchdog import WATCHDOG_WORD
 
 STDERR_FILE = "worker.stderr.log"
 GRACE_S = 30.0  # beyond a run's own limit: its watchdog writes its dump first
 END_WAIT_S = 10.0
 READ_BYTES = 65536
-WATCHDOG_WORD = "Timeout ("  # how the stack dump of `faulthandler` begins
 
 
 class WorkerProcess:

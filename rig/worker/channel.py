@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import faulthandler
 import sys
 import traceback
 from collections.abc import Callable
 
 from rig.errors import RigError
 from rig.worker.job import Failed, Finished, Job, Message, decode_job, encode
+from rig.worker.watchdog import keep_watch
 from server.errors import ServerError
 
 
@@ -18,16 +18,10 @@ def say(message: Message) -> None:
     sys.stdout.buffer.flush()
 
 
-def keep_watch(job: Job) -> None:
-    """Give the run another `wall_limit_s`; when that passes, every thread's stack is dumped and the
-    worker ends."""
-    faulthandler.dump_traceback_later(job.wall_limit_s, exit=True)
-
-
 def work(run: Callable[[Job], Finished]) -> int:
     """Read the job, run it, say what became of it, and return the exit code."""
     job = decode_job(sys.stdin.buffer.read())
-    keep_watch(job)
+    keep_watch(job.wall_limit_s)
     try:
         say(run(job))
     except RigError as error:

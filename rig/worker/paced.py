@@ -28,7 +28,7 @@ from rig.walltime.listener import LOOPBACK
 from rig.walltime.pipe_door import PipeDoor
 from rig.walltime.pty import PtyPort
 from rig.worker import boards
-from rig.worker.channel import keep_watch, say, work
+from rig.worker.channel import say, work
 from rig.worker.gateway_log import LogCapture
 from rig.worker.gateway_process import STOP_TIMEOUT_S, GatewayProcess
 from rig.worker.job import Finished, Job
@@ -36,6 +36,7 @@ from rig.worker.observer import get_json, watch_live
 from rig.worker.provisioning import provision_all
 from rig.worker.recording import Recording
 from rig.worker.run import Run
+from rig.worker.watchdog import keep_watch
 
 START_TIMEOUT_S = 20.0
 HOUSEKEEPING_PERIOD_S = 0.05
@@ -233,7 +234,7 @@ class PacedRun(Run):
 
     def _report_progress(self) -> Generator[simpy.Event, None, None]:
         while True:
-            keep_watch(self.job)
+            keep_watch(self.job.wall_limit_s)
             say(self.progress())
             yield self.clock.env.timeout(PROGRESS_PERIOD_S * self.job.pace)
 

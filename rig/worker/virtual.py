@@ -33,11 +33,12 @@ from rig.vtime.loop import VirtualLoop  # noqa: E402
 from rig.vtime.patches import active  # noqa: E402
 from rig.vtime.ports import VirtualPort  # noqa: E402
 from rig.worker import boards  # noqa: E402
-from rig.worker.channel import keep_watch, say, work  # noqa: E402
+from rig.worker.channel import say, work  # noqa: E402
 from rig.worker.internet import LoopInternet  # noqa: E402
 from rig.worker.job import Finished, Job  # noqa: E402
 from rig.worker.provisioning import provision_all  # noqa: E402
 from rig.worker.run import Run  # noqa: E402
+from rig.worker.watchdog import keep_watch  # noqa: E402
 from sim.esp32 import HttpAnswer, HttpRequest  # noqa: E402
 from sim.streams import RandomStreams  # noqa: E402
 
@@ -151,7 +152,7 @@ class VirtualRun(Run):
             wall_s = _real_monotonic()
             if wall_s - spoken_s > PROGRESS_WALL_S:
                 spoken_s = wall_s
-                keep_watch(self.job)
+                keep_watch(self.job.wall_limit_s)
                 say(self.progress())
             yield self.kernel.env.timeout(PROGRESS_PERIOD_S)
 

@@ -15,12 +15,13 @@ from rig.scenario import load_scenario
 SHORT = Path(__file__).parents[1] / "data" / "short.scenario.yaml"
 PROGRAMS = Path(__file__).with_name("programs")
 WALL_LIMIT_S = 8.0
-JOBS = 3
+JOBS = 4
 
 # What stands still, and which function stands in the dump then.
 FREEZES = {
     "loop_sleeps_for_real": "_sleep_for_real",
     "loop_spins": "_spin",
+    "loop_holds_the_lock": "_hold_the_lock",
     "thread_yields_for_ever": "_yield_for_ever",
     "thread_reads_an_empty_pipe": "_read_an_empty_pipe",
     "two_threads_take_two_real_locks": "_take_both",

@@ -32,6 +32,10 @@ def _sleep_for_real() -> None:
     ctypes.CDLL(None).sleep(3600)
 
 
+def _hold_the_lock() -> None:
+    ctypes.PyDLL(None).sleep(3600)  # unlike CDLL it keeps the interpreter's lock
+
+
 def _spin() -> None:
     while True:
         pass
@@ -49,6 +53,10 @@ def _read_an_empty_pipe() -> None:
 
 def loop_sleeps_for_real() -> None:
     _in_the_loop(_sleep_for_real)
+
+
+def loop_holds_the_lock() -> None:
+    _in_the_loop(_hold_the_lock)
 
 
 def loop_spins() -> None:
