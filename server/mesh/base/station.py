@@ -30,6 +30,8 @@ SETTLE_S = 2.0
 FIRST_PAUSE_S = 10.0
 LAST_PAUSE_S = 300.0
 """Between two messages to a vehicle that does not react."""
+GAP_PAUSE_S = 20.0
+"""At most, while more packets come and the gap stays: the message itself may have been lost."""
 PAUSE_AFTER_REFUSAL_S = 60.0
 SHARE_PCT = 5.0
 """Most of the time that the base may send by default, and half of what the region allows."""
@@ -347,7 +349,8 @@ def _note(state: Told, ack: air.Ack, now_s: float) -> None:
     what = (ack.wants, ack.next, ack.seen)
     is_same = (what[0], what[1]) == (state.last[0], state.last[1])
     state.repeats = state.repeats + 1 if is_same else 0
-    state.pause_s = min(LAST_PAUSE_S, state.pause_s * 2) if is_same else FIRST_PAUSE_S
+    longest_s = LAST_PAUSE_S if what[2] == state.last[2] else GAP_PAUSE_S
+    state.pause_s = min(longest_s, state.pause_s * 2) if is_same else FIRST_PAUSE_S
     state.pause_s = max(state.pause_s, FIRST_PAUSE_S)
     state.last = what
     state.at_s = now_s

@@ -49,7 +49,7 @@ from server.mesh.radio.packets import (
     node_number,
 )
 from server.mesh.uplink.plan import PlanError, UplinkSettings
-from server.mesh.uplink.uplink import TOO_LARGE, Level, Outgoing, Uplink
+from server.mesh.uplink.uplink import MAX_RETRANSMIT, TOO_LARGE, Level, Outgoing, Uplink
 from server.readings import Reading, ReadingSink
 
 log = structlog.get_logger("telerig.mesh")
@@ -60,6 +60,8 @@ LEVEL_S = 60.0
 """So long must little go out before the link is degraded for it."""
 REMEMBERED = 64
 """Packets whose refusal may still be told."""
+RELAYED_S = 900.0
+"""So long after the base was heard over a relay the radio listens for it, and repeats."""
 
 
 class KeptUplink:
@@ -118,6 +120,7 @@ class UplinkLink(RadioLink):
         self._utilisation_pct = 0.0
         self._own = OwnAirtime()
         self._is_ready = False
+        self._relayed_until_s = 0.0
 
     @classmethod
     def parse(cls, name: str, table: Mapping[str, Any], where: Where) -> UplinkOptions:
@@ -176,6 +179,7 @@ class UplinkLink(RadioLink):
         if isinstance(item, Packet):
             if item.port == PRIVATE_PORT and uplink.take(item.payload, now_s):
                 self.count("acks")
+                self._relayed_until_s = now_s + RELAYED_S if item.hops else 0.0
         elif isinstance(item, Ready):
             self._set(uplink, item.info)
         elif isinstance(item, Rebooted):
@@ -185,7 +189,11 @@ class UplinkLink(RadioLink):
             self._utilisation_pct = self._own.others_pct(now_s, item.channel_pct)
         elif isinstance(item, Refused):
             message = self._handed.pop(item.id, None)
-            if message is not None:
+            if message is None:
+                return
+            if item.error == MAX_RETRANSMIT:
+                uplink.unheard(message)
+            else:
                 uplink.refused(message, item.error, now_s)
 
     def _set(self, uplink: Uplink, info: RadioInfo) -> None:
@@ -230,6 +238,7 @@ class UplinkLink(RadioLink):
                     to=self.options.to,
                     channel=self.options.channel,
                     priority=PRIORITY_HIGH if message.is_urgent else PRIORITY_DEFAULT,
+                    want_ack=self._to_relay(message, now_s),
                 )
             except SendRefused as refused:
                 uplink.refused(message, 0 if refused.again else TOO_LARGE, now_s)
@@ -239,6 +248,14 @@ class UplinkLink(RadioLink):
             self._own.sent(now_s, message.airtime_s)
             while len(self._handed) > REMEMBERED:
                 self._handed.popitem(last=False)
+
+    def _to_relay(self, message: Outgoing, now_s: float) -> bool:
+        """Tell whether a relay is to be heard repeating it: a loss is known at once then.
+
+        Where the base hears the vehicle itself nobody repeats, and the radio would send thrice.
+        """
+        is_data = message.kind == "data" and self.options.to == BROADCAST
+        return is_data and now_s < self._relayed_until_s
 
     def _queue_free(self) -> int:
         """Give how many packets the radio takes now: with a full queue an urgent one still."""

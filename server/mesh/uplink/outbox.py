@@ -73,6 +73,12 @@ class Outbox:
         if self._kept.pop(seq, None) is not None:
             self.given_up += 1
 
+    def lose(self, seq: int) -> None:
+        """Mark a packet as one that nobody has heard, if it is still kept."""
+        kept = self._kept.get(seq)
+        if kept is not None:
+            kept.is_lost = True
+
     def back(self, seq: int) -> int:
         """How many numbers before this one's the oldest lies that may still come."""
         return max(0, seq - min(self._kept, default=seq))

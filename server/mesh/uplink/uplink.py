@@ -43,6 +43,9 @@ __all__ = ["Level", "Outgoing", "Uplink", "UplinkSettings"]
 
 DUTY_CYCLE_LIMIT = 9
 TOO_LARGE = 7
+MAX_RETRANSMIT = 5
+RADIO_SENDS = 3
+"""So often does a radio send a packet that is to be acknowledged, before it gives up."""
 GATEWAY_CLOCK = 3
 """TimeBase.Source.GATEWAY: whose clock the rows' instants are of."""
 
@@ -90,6 +93,7 @@ COUNTERS = (
     "hellos",
     "profile_parts",
     "streams",
+    "unheard",
 )
 COUNTERS_OF_STREAM = ("acked", "given_up", "readings_shed", "readings_late")
 _BOOT_STEP = 0x9E3779B1  # any odd number: boots of following streams differ in their low byte
@@ -299,6 +303,13 @@ class Uplink:
         elif error != TOO_LARGE:
             self._is_at_limit = False
             self._budget.pause(now_s + REFUSED_PAUSE_S)
+
+    def unheard(self, outgoing: Outgoing) -> None:
+        """The radio repeated a packet as often as it does, and heard no relay take it."""
+        self._counts["unheard"] += 1
+        self._budget.pay((RADIO_SENDS - 1) * outgoing.airtime_s)
+        if outgoing.boot == self.boot and outgoing.seq is not None:
+            self._outbox.lose(outgoing.seq)
 
     # -- rows --------------------------------------------------------------------------------------
     def next(

@@ -9,6 +9,7 @@ import pytest
 
 from server.mesh.base.station import (
     FIRST_PAUSE_S,
+    GAP_PAUSE_S,
     LAST_PAUSE_S,
     MOST_VEHICLES,
     RECENT_PACKETS,
@@ -160,6 +161,21 @@ def test_a_gap_is_told_soon() -> None:
     car.data(0, 1000.0)
     car.data(2, 1001.0, next=1)
     assert first_at(base, 1001.0) < 1001.0 + 2 * SETTLE_S
+
+
+def test_a_gap_that_stays_is_told_again_while_packets_come() -> None:
+    """The message about it may have been lost itself, on its two hops."""
+    base = station()
+    car = Vehicle(base)
+    car.hello(0.0)
+    sent(base, 0.0)
+    car.data(0, 1000.0)
+    told_s = 1000.0
+    for number in range(2, 12):
+        now_s = 1000.0 + 20.0 * number
+        car.data(number, now_s, next=1)
+        told_s = first_at(base, now_s)
+        assert told_s - now_s <= GAP_PAUSE_S
 
 
 def test_an_unknown_stream_is_asked_for_its_hello_ever_more_seldom() -> None:

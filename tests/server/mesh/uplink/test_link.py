@@ -27,7 +27,8 @@ from server.mesh.radio.packets import (
     SendRefused,
     Utilisation,
 )
-from server.mesh.uplink.link import UNHEARD_S, UplinkLink
+from server.mesh.uplink.link import RELAYED_S, UNHEARD_S, UplinkLink
+from server.mesh.uplink.uplink import MAX_RETRANSMIT
 from server.readings import Reading
 from server.wire import air
 from tests.server.mesh.uplink.uplink_world import NODE, START_NS, Base, reading
@@ -157,9 +158,9 @@ class World:
             self.base.take(payload)
         self.heard = len(self.client.sent)
 
-    def ack(self) -> Packet:
+    def ack(self, hops: int = 0) -> Packet:
         """Give the base's acknowledgement, as the radio hears it."""
-        return Packet(0xBA5E, BROADCAST, PRIVATE_PORT, self.base.ack(), 1, 0, 0, 5.0, -90.0, 0)
+        return Packet(0xBA5E, BROADCAST, PRIVATE_PORT, self.base.ack(), 1, 0, hops, 5.0, -90.0, 0)
 
 
 class Stepped(UplinkLink):
@@ -318,6 +319,39 @@ async def test_a_busy_channel_is_respected() -> None:
     await world.run(200, Utilisation(5.0, 1.0), world.ack())
     assert len(world.client.sent) > before
     assert world.report.last == "up"
+
+
+def asked(world: World) -> list[bool]:
+    """Tell of which packets the radio was to hear a relay."""
+    return [options["want_ack"] for options in world.client.options]
+
+
+async def test_behind_a_relay_the_radio_listens_for_it() -> None:
+    """Only while the base is heard over one: else nobody repeats, and all would be sent thrice."""
+    world = World()
+    await world.run(60, Ready(INFO))
+    assert not any(asked(world))
+    await world.run(60, world.ack(hops=1))
+    assert asked(world)[-1]
+    await world.run(60, world.ack(hops=0))
+    assert not asked(world)[-1]
+    await world.run(60, world.ack(hops=2))
+    await world.run(RELAYED_S + 60)
+    assert not asked(world)[-1]
+
+
+async def test_a_packet_that_no_relay_took_goes_again() -> None:
+    """At once, before any acknowledgement; the radio's own repetitions are paid for."""
+    world = World()
+    await world.run(100, Ready(INFO), world.ack(hops=1))
+    number = len(world.client.sent)
+    lost, airtime_ms = world.client.sent[-1], world.client.counters["airtime_ms"]
+    await world.run(15, Refused(number, MAX_RETRANSMIT, "MAX_RETRANSMIT"))
+    assert lost in world.client.sent[number:]
+    assert world.client.counters["unheard"] == 1
+    assert world.client.counters["resent"] == 1
+    assert world.client.counters["refused"] == 0
+    assert world.client.counters["airtime_ms"] > airtime_ms
 
 
 async def test_options_of_a_packet() -> None:
