@@ -4,9 +4,10 @@ real command."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,23 +39,28 @@ def runner(mutations: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="session")
 def shortened(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str, Mapping[str, str]], Scenario]:
+) -> Callable[..., Scenario]:
     """Return `shorten(name, cuts)`: the first variant of a shipped scenario, cut short.
 
     `cuts` says what replaces what in the file's text. Each text must be there once, and only times
-    may change: the limits stay the shipped ones.
+    may change: the limits stay the shipped ones. Links of `without` are left out with their limits.
     """
 
-    def shorten(name: str, cuts: Mapping[str, str]) -> Scenario:
+    def shorten(name: str, cuts: Mapping[str, str], without: Collection[str] = ()) -> Scenario:
         shipped = SHIPPED / f"{name}.scenario.yaml"
         text = shipped.read_text(encoding="utf-8")
+        for link in without:
+            text, count = re.subn(rf"^(needs: .*), {link}\b", r"\1", text, flags=re.MULTILINE)
+            assert count == 1, f"{shipped.name}: expected {link!r} among what it needs"
+            text = re.sub(rf"^  {link}\..*$", "", text, flags=re.MULTILINE)
         for old, new in cuts.items():
             assert text.count(old) == 1, f"{shipped.name}: expected {old!r} once: cut it elsewhere"
             text = text.replace(old, new)
         copy = tmp_path_factory.mktemp(name) / shipped.name
         copy.write_text(text, encoding="utf-8")
         long, short = expand_scenario(shipped)[0], expand_scenario(copy)[0]
-        assert (short.limits, short.after) == (long.limits, long.after)
+        kept = tuple(limit for limit in long.limits if limit.name.split(".")[0] not in without)
+        assert (short.limits, short.after) == (kept, long.after)
         assert (short.world, short.gateway) == (long.world, long.gateway)
         return short
 
