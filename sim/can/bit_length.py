@@ -89,13 +89,16 @@ def crc15(data: bytes, crc: int = 0) -> int:
 
 def frame_crc(frame: CanFrame) -> int:
     """Return the CRC sequence of `frame` (0-0x7FFF)."""
-    header = _header(frame.arbitration_id, frame.is_extended, frame.is_remote, len(frame.data))
+    header = _header(frame.arbitration_id, frame.is_extended, frame.is_remote, frame.dlc)
     return crc15(frame.data, header[1])
 
 
 @lru_cache(maxsize=16384)
-def _length(arbitration_id: int, is_extended: bool, is_remote: bool, data: bytes) -> int:
-    width, crc, state, count = _header(arbitration_id, is_extended, is_remote, len(data))
+def _length(
+    arbitration_id: int, is_extended: bool, is_remote: bool, data: bytes, requested_bytes: int
+) -> int:
+    dlc = requested_bytes if is_remote else len(data)
+    width, crc, state, count = _header(arbitration_id, is_extended, is_remote, dlc)
     crc = crc15(data, crc)
     for byte in data:
         state, more = _STUFF_8[state][byte]
@@ -108,4 +111,10 @@ def _length(arbitration_id: int, is_extended: bool, is_remote: bool, data: bytes
 
 def bit_length(frame: CanFrame) -> int:
     """Return the bits of `frame` from start of frame to end of frame, intermission excluded."""
-    return _length(frame.arbitration_id, frame.is_extended, frame.is_remote, frame.data)
+    return _length(
+        frame.arbitration_id,
+        frame.is_extended,
+        frame.is_remote,
+        frame.data,
+        frame.requested_bytes,
+    )

@@ -139,6 +139,7 @@ class Elm327:
         self._handshake = BaudHandshake(self)
         self._frame_handler: FrameHandler | None = None
         self._monitoring = False
+        self._unsent = False
         self._extended = False
         self._code = 0
         self._mask = 0
@@ -241,8 +242,8 @@ class Elm327:
         self._idle.stop()
         self._handshake.stop()
         self.search.abandon()
-        self._frame_handler = None
-        self._monitoring = False
+        self._stop_listening()
+        self.drop_unsent()
         self._held.clear()
         self._partial.clear()
         self._out.clear()
@@ -323,8 +324,8 @@ class Elm327:
         self._state = State.STOPPING
         self._bus_wait.stop()
         self.search.abandon()
-        self._frame_handler = None
-        self._monitoring = False
+        self._stop_listening()
+        self.drop_unsent()
         self._event("stopped", "")
         self._work.start(STOP_S, lambda: self.finish("STOPPED"))
 
@@ -399,19 +400,46 @@ class Elm327:
     # -- what requests, search and monitoring use ------------------------------------------------
     def send_frame(self, frame: CanFrame) -> None:
         """Put a frame on the bus."""
-        self._node.send(frame)
+        self._unsent = True
+        self._node.send(frame, self._sent)
 
     def send_remote(self) -> None:
         """`AT RTR`: a remote frame under the present header, waiting for replies."""
         self._state = State.BUS
         self.request.start(b"", None, remote=True)
 
+    def _sent(self, _t_s: float) -> None:
+        self._unsent = False
+
+    @property
+    def has_unsent(self) -> bool:
+        """True if the last frame has not got through: no acknowledge, errors, a full bus."""
+        return self._unsent
+
+    @property
+    def failure(self) -> str:
+        """What to say of a frame that did not get through: errors, or never a gap (p.87)."""
+        failed = self._node.tec or self._node.is_bus_off
+        return "CAN ERROR" if failed else "BUS BUSY"
+
+    def drop_unsent(self) -> None:
+        """Give up a frame that did not get through."""
+        self._unsent = False
+        if self._node.pending_frames:
+            self._node.withdraw()
+
     def reaches_bus(self, protocol: Protocol) -> bool:
-        """True if a frame of `protocol` would be acknowledged by someone."""
+        """True if a frame of `protocol` would be acknowledged by someone.
+
+        A controller that errors have driven off the bus is started again by the next request.
+        """
+        if self._node.is_bus_off:
+            self._node.recover()
+            return False
         return (
             self.can_wired
             and protocol.bitrate_bps == self.bus.bitrate_bps
-            and len(self.bus.nodes) > 1
+            and self.bus.is_acknowledged(self._node)
         )
 
     def connected(self, protocol: Protocol) -> None:
@@ -435,7 +463,14 @@ class Elm327:
         """Hand every frame of the protocol's identifier length to `handler`, until a character."""
         self.listen(handler)
         self._monitoring = True
+        self._node.set_listen_only(self.settings.silent)
         self._state = State.BUS
+
+    def _stop_listening(self) -> None:
+        self._frame_handler = None
+        self._monitoring = False
+        if self._node.listen_only:
+            self._node.set_listen_only(False)
 
     def wait(self, delay_s: float, action: Callable[[], None]) -> None:
         """Call `action` in `delay_s` seconds unless the request ends or waits anew before."""
@@ -482,8 +517,7 @@ class Elm327:
 
     def finish(self, text: str | None = None) -> None:
         """End the command: print `text` if there is any, and the prompt; then read on."""
-        self._frame_handler = None
-        self._monitoring = False
+        self._stop_listening()
         self._bus_wait.stop()
         end = self.line_end
         self._write_text(f"{end}>" if text is None else f"{text}{end}{end}>")

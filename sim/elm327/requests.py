@@ -75,6 +75,7 @@ class Request:
         if not elm.reaches_bus(protocol):
             elm.wait(CAN_ERROR_S, lambda: elm.finish("CAN ERROR"))
             return
+        elm.drop_unsent()
         self.expect(limit)
         if not elm.settings.responses or (limit == 0 and not elm.profile.zero_digit_waits):
             elm.send_frame(frame)
@@ -114,7 +115,13 @@ class Request:
         elm.wait(elm.adaptive.wait_s(settings.adaptive, settings.timeout_s), self._timed_out)
 
     def _timed_out(self) -> None:
-        self._elm.finish(None if self._frames else self._elm.profile.no_data)
+        elm = self._elm
+        if elm.has_unsent and not self._frames:
+            text = elm.failure
+            elm.drop_unsent()
+            elm.finish(text)
+            return
+        elm.finish(None if self._frames else elm.profile.no_data)
 
     # -- segmented replies -----------------------------------------------------------------------
     def _track(self, frame: CanFrame, data: bytes) -> None:

@@ -65,6 +65,7 @@ class Search:
 
     def _try_next(self) -> None:
         elm = self._elm
+        elm.drop_unsent()
         if not self._left:
             self.abandon()
             elm.finish("UNABLE TO CONNECT")

@@ -10,6 +10,7 @@ from sim.can.frame import CanFrame
 
 RECEIVE_FRAMES = 32
 TRANSMIT_FRAMES = 5  # the TWAI driver's queue as ESP-IDF sets it up
+RESTART_S = 0.1  # the driver starts recovery from bus-off by itself (assumed)
 RESPONSE_IDS = range(0x7E8, 0x7F0)
 ERROR_ID = -1
 
@@ -39,6 +40,7 @@ class CanController:
         self._received: deque[Received] = deque()
         self._overrun = False
         self._node = bus.attach(name, self._receive, RESPONSE_IDS)
+        self._node.auto_recover_s = RESTART_S
 
     def send(self, arbitration_id: int, data: bytes) -> bool:
         """Queue a frame; False when the transmit queue is full."""

@@ -9,6 +9,7 @@ import simpy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim.can.acceptance import Acceptance
 from sim.can.bit_length import INTERFRAME_BITS, bit_length
 from sim.can.bus import MAX_PENDING_FRAMES, CanBus, CanNode, arbitration_key
 from sim.can.errors import DetachedError
@@ -136,6 +137,7 @@ def test_frame_given_within_the_intermission_waits(env: simpy.Environment, bus: 
         st.tuples(st.floats(0, 0.002), st.integers(0, 0x7FF), st.binary(max_size=8)),
         min_size=1,
         max_size=40,
+        unique_by=lambda one: one[1],  # one node, one identifier: as the standard wants it
     )
 )
 def test_every_frame_arrives_once_and_none_overlap(
@@ -207,6 +209,7 @@ def test_taps_and_load_see_every_frame(env: simpy.Environment, bus: CanBus) -> N
     seen: list[tuple[float, str, CanFrame]] = []
     bus.taps.append(lambda t_s, sender, frame: seen.append((t_s, sender, frame)))
     frame = CanFrame(0x100, b"\x01")
+    mute(bus, "tester")
     mute(bus, "ecm").send(frame)
     env.run(until=1.0)
     assert seen == [(bus.frame_time_s(frame), "ecm", frame)]
@@ -233,3 +236,137 @@ def test_wrong_bit_rate_is_refused(env: simpy.Environment) -> None:
     """A bit rate of zero is refused with what was expected."""
     with pytest.raises(ValueError, match="expected more than 0, got 0"):
         CanBus(env, 0)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 0.002), st.integers(0, 0x7FF)),
+        min_size=2,
+        max_size=40,
+        unique_by=lambda one: one[1],
+    )
+)
+def test_ends_come_in_the_order_of_arbitration(plan: list[tuple[float, int]]) -> None:
+    """Of the frames that waited when one began none with a lower identifier ends after it."""
+    env = simpy.Environment()
+    bus = CanBus(env, BITRATE_BPS)
+    listener = Listener(bus)
+    asked_s = {}
+    for index, (at_s, arbitration_id) in enumerate(plan):
+        frame = CanFrame(arbitration_id, bytes((index,)))
+        asked_s[index] = at_s
+        env.process(send_at(env, at_s, mute(bus, f"n{index}"), frame))
+    env.run(until=0.1)
+    assert len(listener.seen) == len(plan)
+    for place, (t_s, frame) in enumerate(listener.seen):
+        began_s = t_s - bus.frame_time_s(frame)
+        for _, later in listener.seen[place + 1 :]:
+            if asked_s[later.data[0]] < began_s - 1e-9:
+                assert arbitration_key(later) >= arbitration_key(frame)
+
+
+def test_frame_on_the_wire_is_not_heard_by_a_node_that_joins(
+    env: simpy.Environment, bus: CanBus
+) -> None:
+    """Who is attached in the middle of a frame hears the next one."""
+    Listener(bus)
+    sender = mute(bus)
+    sender.send(CanFrame(0x100))
+    sender.send(CanFrame(0x101))
+    env.run(until=50e-6)
+    late = Listener(bus, "late")
+    assert late.node in bus.nodes
+    env.run()
+    assert late.ids == [0x101]
+
+
+def test_masks_take_11_and_29_bit_frames_apart(env: simpy.Environment, bus: CanBus) -> None:
+    """A filter compares the masked bits, and the format if it names one."""
+    sender = mute(bus)
+    plan = {
+        "standard": [Acceptance(0x7E0, 0x7F0, False)],
+        "extended": [Acceptance(0x18DA0000, 0x1FFF0000, True)],
+        "either": [Acceptance(0x7E8, 0x7FF)],
+        "two": [Acceptance(0x100, 0x7FF, False), Acceptance(0x18DAF110, 0x1FFFFFFF, True)],
+        "none": [],
+    }
+    listeners = {}
+    for name, filters in plan.items():
+        listener = listeners[name] = Listener(bus, name)
+        listener.node.set_filters(filters)
+    for arbitration_id, is_extended in ((0x100, False), (0x7E8, False), (0x18DAF110, True)):
+        sender.send(CanFrame(arbitration_id, b"", is_extended))
+    sender.send(CanFrame(0x7E8, is_extended=True))
+    env.run()
+    assert {name: sorted(listener.ids) for name, listener in listeners.items()} == {
+        "standard": [0x7E8],
+        "extended": [0x18DAF110],
+        "either": [0x7E8, 0x7E8],
+        "two": [0x100, 0x18DAF110],
+        "none": [],
+    }
+
+
+def test_filters_can_be_changed_on_the_way(env: simpy.Environment, bus: CanBus) -> None:
+    """New filters count from the next frame, in place of the identifiers given at first."""
+    listener, sender = Listener(bus, ids={0x100}), mute(bus)
+    for filters in (None, [Acceptance(0x200, 0x7FF)], None):
+        if filters is not None or listener.seen:
+            listener.node.set_filters(filters)
+        for arbitration_id in (0x100, 0x200):
+            sender.send(CanFrame(arbitration_id))
+        env.run()
+    assert listener.ids == [0x100, 0x200, 0x100, 0x200]
+
+
+def test_remote_frame_arrives_with_its_length_code(env: simpy.Environment, bus: CanBus) -> None:
+    """A remote frame carries no data, but the length that it asks for; data goes before it."""
+    listener = Listener(bus)
+    mute(bus, "a").send(CanFrame(0x100, is_remote=True, requested_bytes=5))
+    mute(bus, "b").send(CanFrame(0x100, b"\xff"))
+    env.run()
+    assert [(frame.is_remote, frame.dlc) for _t_s, frame in listener.seen] == [
+        (False, 1),
+        (True, 5),
+    ]
+
+
+def test_senders_of_one_and_the_same_frame_do_not_notice(
+    env: simpy.Environment, bus: CanBus
+) -> None:
+    """Two equal frames in the same bit are one frame on the wire; both senders are done."""
+    listener = Listener(bus)
+    done: list[float] = []
+    for name in ("a", "b"):
+        assert mute(bus, name).send(CanFrame(0x100, b"\x01"), done.append)
+    env.run()
+    assert len(done) == 2
+    assert listener.ids == [0x100]
+    assert (bus.frame_count, bus.error_count) == (1, 0)
+
+
+def test_without_pace_frames_take_no_time(env: simpy.Environment) -> None:
+    """A bus without pace keeps order and loses nothing, and the clock stands."""
+    bus = CanBus(env, paced=False)
+    listener = Listener(bus)
+    for name in ("a", "b"):
+        node = mute(bus, name)
+        for number in range(20):
+            node.send(CanFrame(0x100, bytes((number,))))
+    env.run()
+    assert env.now == 0
+    assert len(listener.seen) == 40
+
+
+def test_withdrawn_frames_are_told(env: simpy.Environment, bus: CanBus) -> None:
+    """What waits is given up and told as lost; what is on the wire still arrives."""
+    listener, sender = Listener(bus), mute(bus)
+    sent: list[float] = []
+    lost: list[float] = []
+    for number in range(3):
+        sender.send(CanFrame(0x100 + number), sent.append, lost.append)
+    env.run(until=10e-6)
+    assert sender.withdraw() == 2
+    env.run()
+    assert listener.ids == [0x100]
+    assert (len(sent), len(lost), sender.lost_frames, sender.pending_frames) == (1, 2, 2, 0)
