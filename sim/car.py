@@ -87,6 +87,7 @@ def build_car(
     on_sample: Any,
     response_time_s: tuple[float, float],
     start_m: float = 0.0,
+    paced_bus: bool = True,
 ) -> Car:
     """Build a car; `stream` gives "vehicle", "ecu.ecm" and "ecu.tcm"."""
     vehicle = Vehicle(
@@ -97,7 +98,7 @@ def build_car(
         coolant_c=coolant_c,
         grade=lambda distance_m: course.at(start_m + distance_m).grade,
     )
-    bus = CanBus(env)
+    bus = CanBus(env, paced=paced_bus)
     ecus = build_ecus(
         env,
         bus,

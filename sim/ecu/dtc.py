@@ -73,6 +73,7 @@ class DtcRecord:
         good_cycles: driving cycles in a row without it, since it was confirmed.
         warm_ups: warm-up cycles since the lamp went off.
         failed_now: the fault was seen in the driving cycle under way.
+        first, latest: the parameters when it was first and last seen, PID -> data bytes.
     """
 
     code: str
@@ -83,6 +84,8 @@ class DtcRecord:
     good_cycles: int = 0
     warm_ups: int = 0
     failed_now: bool = False
+    first: Mapping[int, bytes] = field(default_factory=dict)
+    latest: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,7 @@ class DtcStore:
         ignition_cycles: engine starts, for service 09 infotype 08.
         cycle_run_s: engine run time in the driving cycle under way.
         cleared_run_s: engine run time since service 04; None if it was never used.
+        setting_on: False while a tester has switched the storing of codes off (UDS service 85).
     """
 
     capture: Callable[[], Mapping[int, bytes]] = _nothing_captured
@@ -156,6 +160,7 @@ class DtcStore:
     ignition_cycles: int = 1204
     cycle_run_s: float = 0.0
     cleared_run_s: float | None = None
+    setting_on: bool = True
     _cycle: _Cycle | None = None
     _seen_t_s: float | None = None
     _seen_distance_m: float = 0.0
@@ -175,6 +180,16 @@ class DtcStore:
     def mil_on(self) -> bool:
         """True while a code asks for the malfunction indicator lamp."""
         return any(record.mil for record in self.records.values())
+
+    @property
+    def tested_this_cycle(self) -> bool:
+        """True if each monitor has run in the driving cycle under way; False between cycles."""
+        return self._cycle is not None and self.cycle_run_s >= TESTED_AFTER_S
+
+    @property
+    def tested_since_clear(self) -> bool:
+        """True if each monitor has run since the codes were last cleared."""
+        return self.cleared_run_s is None or self.cleared_run_s >= TESTED_AFTER_S
 
     def distance_since_clear_m(self, state: VehicleState) -> float:
         """Distance since the last clear, up to this instant."""
@@ -207,7 +222,7 @@ class DtcStore:
             self._fail(code)
             self._confirm(self.records[code])
             self.records[code].failed_now = self._cycle is not None
-        elif self._cycle is not None:
+        elif self._cycle is not None and self.setting_on:
             self._fail(code)
 
     def heal(self, code: str) -> None:
@@ -224,6 +239,11 @@ class DtcStore:
         self.history = DtcHistory(warm_ups=0, distance_m=0.0, run_s=0.0)
         self.cleared_run_s = 0.0
 
+    def clear_code(self, code: str) -> None:
+        """Forget one code and its freeze frame, as UDS service 14 does; the counters go on."""
+        if code in self.records:
+            self._erase(code)
+
     # -- the life cycle --------------------------------------------------------------------------
     def observe(self, t_s: float, state: VehicleState) -> None:
         """Take note of the car at `t_s` (virtual seconds, not decreasing)."""
@@ -232,10 +252,8 @@ class DtcStore:
             if self._cycle is None:
                 self._begin_cycle(t_s, state)
             self._warm_up(state)
-            for code in sorted(self.faults):
-                record = self.records.get(code)
-                if record is None or not record.failed_now:
-                    self._fail(code)
+            if self.setting_on:
+                self._look_for_faults()
         elif self._cycle is not None:
             self._end_cycle(t_s)
 
@@ -271,6 +289,12 @@ class DtcStore:
             cycle.warmed_up = True
             self.history.warm_ups = min(255, self.history.warm_ups + 1)
 
+    def _look_for_faults(self) -> None:
+        for code in sorted(self.faults):
+            record = self.records.get(code)
+            if record is None or not record.failed_now:
+                self._fail(code)
+
     def _fail(self, code: str) -> None:
         """The monitor of `code` has failed in the driving cycle under way."""
         record = self.records.setdefault(code, DtcRecord(code))
@@ -281,8 +305,10 @@ class DtcStore:
         record.failed_cycles += 1
         record.good_cycles = 0
         record.warm_ups = 0
+        record.latest = dict(self.capture())
+        record.first = record.first or record.latest
         if self._takes_freeze_frame(code):
-            self.freeze_frame = FreezeFrame(code, dict(self.capture()))
+            self.freeze_frame = FreezeFrame(code, record.latest)
         if record.failed_cycles >= CYCLES_TO_CONFIRM:
             self._confirm(record)
 

@@ -17,6 +17,7 @@ from sim.vehicle.state import VehicleState
 
 FUNCTIONAL_ID = 0x7DF
 ECM_ID, TCM_ID = 0x7E0, 0x7E1
+REQUEST_IDS = (ECM_ID, TCM_ID, 0x720, 0x726, 0x730, 0x760)
 VIN = "WF0DXXGAKDDK12345"
 
 
@@ -64,7 +65,7 @@ class Bench:
             on_sample=lambda *sample: self.samples.append(sample),
         )  # fmt: skip
         self.node = self.bus.attach("tester", self._on_frame)
-        self._channels = [self._channel(request_id) for request_id in (ECM_ID, TCM_ID)]
+        self._channels = {request_id: self._channel(request_id) for request_id in REQUEST_IDS}
 
     def _channel(self, request_id: int) -> IsoTpChannel:
         def heard(payload: bytes, _functional: bool) -> None:
@@ -74,7 +75,7 @@ class Bench:
 
     def _on_frame(self, frame: CanFrame, t_s: float) -> None:
         self.frames.append((t_s, frame))
-        for channel in self._channels:
+        for channel in self._channels.values():
             channel.on_frame(frame, t_s)
 
     def send(self, request: str, to: int = FUNCTIONAL_ID) -> None:
@@ -89,6 +90,13 @@ class Bench:
         self.send(request, to)
         self.env.run(until=self.env.now + wait_s)
         return [payload for _t, _id, payload in sorted(self.answers, key=lambda answer: answer[1])]
+
+    def talk(self, request: str, to: int = ECM_ID, wait_s: float = 0.1) -> str:
+        """Send a request of any length to one ECU; return its answers in hex, joined by spaces."""
+        self.answers.clear()
+        self._channels[to].send(bytes.fromhex(request))
+        self.env.run(until=self.env.now + wait_s)
+        return " ".join(payload.hex() for _t, _id, payload in self.answers)
 
     def ask_ecm(self, request: str) -> bytes:
         """Ask the ECM alone and return its one answer."""
