@@ -117,6 +117,7 @@ class SerialLine:
         self.frame_s = frame_s
         self.hung_up = False
         self.stalled = False
+        self.unread_bytes = 0
         self.taps: list[Tap] = []
         self.to_host = Direction(self, to_host=True)
         self.to_device = Direction(self, to_host=False)
@@ -124,6 +125,7 @@ class SerialLine:
         self.on_replug: list[Callable[[], None]] = []
         self.on_stall: list[Callable[[], None]] = []
         self.on_resume: list[Callable[[], None]] = []
+        self.on_read: list[Callable[[], None]] = []
 
     # -- device end ------------------------------------------------------------------------------
     def attach_device(self, receive: Receiver) -> None:
@@ -157,6 +159,16 @@ class SerialLine:
     def feed(self, data: bytes) -> None:
         """Called by the host end: bytes that the host wrote just now."""
         self.to_device.send(data)
+
+    def unread(self, count: int) -> None:
+        """Called by a host end with flow control: its program leaves `count` bytes unread.
+
+        A device may look at `unread_bytes`, and is told by `on_read` when there are none any more.
+        """
+        was, self.unread_bytes = self.unread_bytes, count
+        if was and not count:
+            for callback in self.on_read:
+                callback()
 
     # -- the cable -------------------------------------------------------------------------------
     def hang_up(self) -> None:

@@ -107,6 +107,7 @@ class PtyPort:
     def _close(self) -> None:
         self._watcher.unwatch_port(self._master)
         self._backlog.clear()
+        self._line.unread(0)
         # Our own slave descriptor lives until the master is gone, so that the reader sees one clean
         # hang-up (EIO or end of file) and not a port that was never there.
         os.close(self._master)
@@ -128,6 +129,7 @@ class PtyPort:
     def _deliver(self, data: bytes) -> None:
         if not self._hold_open and self._reader_poll.poll(0):
             self._backlog.clear()
+            self._line.unread(0)
             return  # POLLHUP: nobody has the port open
         if self._backlog:
             data = bytes(self._backlog) + data
@@ -138,6 +140,7 @@ class PtyPort:
             self.overflow_bytes += len(data) - written - len(rest)
             self._backlog += rest
             self._retry_later()
+        self._line.unread(len(self._backlog))
         if written:
             self.arrived()
 
