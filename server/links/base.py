@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from server.catalogue import Signal
 from server.clock import Clock
 from server.config_section import Where
 from server.errors import LinkLost
@@ -150,6 +151,11 @@ class Link(ABC):
         Raises:
             ConfigError: made by `where`, or by `Section(table, where)` which does most checks.
         """
+
+    @classmethod
+    def signals(cls, options: Any) -> Sequence[Signal]:
+        """Give the signals of its own that a link adds to the catalogue; most add none."""
+        return ()
 
     @abstractmethod
     async def run(self) -> None:

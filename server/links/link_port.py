@@ -58,8 +58,8 @@ class LinkPort:
             raise LinkLost(no_port(self.name, error)) from error
         self._port = port
 
-    def receive(self) -> bytes:
-        """Wait for bytes; b"" after `QUIET_S` without any.
+    def receive(self, timeout_s: float = QUIET_S) -> bytes:
+        """Wait for bytes; b"" after `timeout_s` without any (a URL's port knows `QUIET_S` alone).
 
         Raises:
             LinkLost: the port went away.
@@ -68,7 +68,7 @@ class LinkPort:
         assert port is not None, "open() comes first"
         try:
             if isinstance(port, SerialFile):
-                return port.receive(QUIET_S)
+                return port.receive(timeout_s)
             chunk: bytes = port.read(port.in_waiting or 1)
         except (serial.SerialException, OSError) as error:
             raise self._gone(error) from error

@@ -17,8 +17,9 @@ GROUP = "telerig.links"
 """Entry point group: name = kind, value = "module:LinkClass"."""
 
 BUILT_IN: dict[str, str] = {
-    "obd": "server.links.obd:ObdLink",
+    "obd": "server.obd.link:ObdLink",
     "gps": "server.links.gps:GpsLink",
+    "can": "server.can.link:CanLink",
     "esp32": "server.links.esp32:Esp32Link",
     "mesh": "server.mesh.base.link:BaseLink",
     "mesh_uplink": "server.mesh.uplink.link:UplinkLink",

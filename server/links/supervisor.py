@@ -383,7 +383,9 @@ class Supervisor:
 
 
 def _names(signals: Sequence[int]) -> str:
-    return ", ".join(SHORT_NAMES.get(signal, str(signal)) for signal in signals)
+    """Name signals; of many the first: the status lists them all, and the log stays readable."""
+    shown = ", ".join(SHORT_NAMES.get(signal, str(signal)) for signal in signals[:NAMES_SHOWN])
+    return f"{shown} and others" if len(signals) > NAMES_SHOWN else shown
 
 
 def _add(total: dict[str, int], counters: Mapping[str, int]) -> None:

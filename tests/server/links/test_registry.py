@@ -84,7 +84,7 @@ def test_kinds_are_loaded_only_when_named() -> None:
     """Reading a configuration without links imports none of their libraries."""
     program = (
         "import sys; from server.config import parse_config; parse_config('', 'f', {});"
-        "print([m for m in ('obd', 'serial', 'pynmea2', 'server.links.obd') if m in sys.modules])"
+        "print([m for m in ('obd', 'serial', 'pynmea2', 'server.obd.link') if m in sys.modules])"
     )
     root = Path(__file__).parents[3]
     answer = subprocess.run(

@@ -253,6 +253,22 @@ async def test_a_silent_signal_becomes_stale_and_fresh_again() -> None:
         assert watcher.stale[:2] == [(12,), ()]
 
 
+async def test_many_stale_signals_are_told_in_short() -> None:
+    """A CAN link has hundreds; each one that follows would change a text that names them all."""
+
+    async def script(link: ScriptedLink) -> None:
+        link.stale_s = {900 + number: 0.02 + number / 5000 for number in range(50)}
+        link.report.up()
+        link.read(*link.stale_s)
+        await forever(link)
+
+    bench = Bench(script)
+    async with bench.running() as watcher:
+        await until(lambda: len(bench.supervisor.status.stale) == 50)
+        assert bench.supervisor.reason == "stale: 900, 901, 902, 903, 904 and others"
+    assert len([reason for _, reason in watcher.states if reason.startswith("stale")]) <= 6
+
+
 async def test_nothing_is_fresh_after_the_link_is_lost() -> None:
     """All that was read is stale while the link is down, and after it until read again."""
 

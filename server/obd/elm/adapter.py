@@ -8,27 +8,41 @@ What it leaves to its caller, and is done here:
 * it learns the number of frames of a reply from whatever came first (`010C0` after an empty one, a
   wait of 200 ms each time after one with noise), and repeats the last command by a lone return:
   both are forgotten after a bad reply;
-* it takes `CAN ERROR` for a connection, NO DATA for silence: the raw reply tells (`obd_port`).
+* it takes `CAN ERROR` for a connection, NO DATA for silence: the raw reply tells
+  (`server.obd.elm.port`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import importlib.util
 import logging
 import re
 import threading
-from collections.abc import Iterable
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from types import ModuleType
 from typing import Any
 
 from server.catalogue import Signal
 from server.clock import Clock
+from server.config_section import Section
 from server.errors import LinkLost
-from server.links.obd_port import (
+from server.links.serial_file import no_port
+from server.obd.backend import (
+    NEGATIVE,
+    SERVICE_1_REPLY,
+    VIN_REPLY,
+    Trouble,
+    pid_bit,
+    pid_of,
+    read_vin,
+)
+from server.obd.elm.port import (
     PortFailure,
     PortLost,
     PortStopped,
@@ -37,7 +51,6 @@ from server.links.obd_port import (
     ReplyGuard,
     ReplyOverdue,
 )
-from server.links.serial_file import no_port
 
 REPLY_FLOOR_S = 0.5
 """Shortest deadline of a reply: NO DATA takes the adapter's wait (200 ms) and the line's delays."""
@@ -46,10 +59,6 @@ _REPLY_FACTOR = 4.0  # the deadline is so many times the longest reply of late
 _REPLY_DECAY = 0.95  # of that longest reply, each time: a slow one is forgotten after about 30
 _SEARCH_S = 10.0  # SEARCHING... tries up to ten protocols
 _TRIES = 2  # of the questions asked once after connecting
-_SERVICE_1_REPLY = 0x41
-_NEGATIVE = 0x7F
-_VIN_REPLY = b"\x49\x02"
-_VIN = re.compile(r"[A-HJ-NPR-Z0-9]{17}")  # ISO 3779: no I, O, Q
 
 # Catalogue unit -> pint's name for it.
 _PINT_UNITS = {
@@ -85,19 +94,6 @@ _ADAPTER_MESSAGES = (
 )
 
 
-class Trouble(StrEnum):
-    """Why a question got no value; also the name of the counter."""
-
-    NO_DATA = "no_data"  # the car does not answer this PID
-    REFUSED = "refused"  # the ECU answers with a negative response
-    ERROR = "replies_error"  # the adapter reports an error
-    STALE = "replies_stale"  # the reply to another question
-    CUT = "replies_cut"  # shorter than this PID's
-    UNREADABLE = "replies_unreadable"  # noise
-    EMPTY = "replies_empty"  # a prompt alone
-    LOST = "replies_lost"  # nothing came; the adapter is alive
-
-
 @dataclass(frozen=True, slots=True)
 class AdapterOptions:
     """How to reach an adapter.
@@ -119,6 +115,32 @@ class AdapterOptions:
     check_voltage: bool = True
     reply_timeout_s: float = 2.0
     connect_timeout_s: float = 20.0
+
+    @classmethod
+    def parse(cls, section: Section) -> AdapterOptions:
+        """Read the keys of an adapter out of `[links.<name>]`; also that python-OBD is there."""
+        if not is_installed():
+            raise section.where.error(
+                "kind",
+                "python-OBD for a link of this kind with a port (pip install 'telerig[obd]')",
+                "no module obd",
+            )
+        return cls(
+            port=section.text("port"),
+            baud=section.integer("baud", None, minimum=1200, maximum=4_000_000),
+            protocol=section.choice("protocol", tuple("123456789A"), None),
+            fast=section.flag("fast", True),
+            check_voltage=section.flag("check_voltage", True),
+            reply_timeout_s=section.number("reply_timeout_s", 2.0, minimum=1.0, maximum=60.0),
+            connect_timeout_s=section.number("connect_timeout_s", 20.0, minimum=2.0, maximum=300.0),
+        )
+
+    def make(self, clock: Clock, protocol: str | None, counts: Counter[str]) -> ObdAdapter:
+        """Make the adapter of one attempt, on the protocol found before unless one is set."""
+        options = self
+        if self.protocol is None and protocol is not None:
+            options = dataclasses.replace(self, protocol=protocol)
+        return ObdAdapter(options, clock)
 
 
 class Question:
@@ -146,7 +168,7 @@ class Question:
         length = command.bytes  # service and PID included
         # A CAN frame begins with its length (single frame); the older protocols' frames do not.
         start = (length,) if can else ()
-        self.prefix = bytes((*start, _SERVICE_1_REPLY, command.pid))
+        self.prefix = bytes((*start, SERVICE_1_REPLY, command.pid))
         self.frame_bytes = length + len(start)
         self.line = re.compile(rb"[0-9A-F]{3,8}" + self.prefix.hex().upper().encode())
         self.frames_known = False
@@ -163,12 +185,14 @@ def is_installed() -> bool:
 class ObdAdapter:
     """One connection. All methods but `interrupt` belong to one thread, which they block.
 
-    Every method raises LinkLost if the connection is of no use any more; the reason is in the
-    message.
+    What the methods do: `server.obd.backend.ObdBackend`.
 
     Attributes:
         trouble: why the last `ask` gave None.
+        most_at_once: one: not every adapter passes on a question for several PIDs.
     """
+
+    most_at_once = 1
 
     def __init__(self, options: AdapterOptions, clock: Clock) -> None:
         self.trouble = Trouble.UNREADABLE
@@ -243,22 +267,19 @@ class ObdAdapter:
             base = (pid - 1) & ~0x1F
             for group in range(0x20, base + 1, 0x20):
                 if group not in bitmaps:
-                    announced = _bit(bitmaps[group - 0x20], group)
+                    announced = pid_bit(bitmaps[group - 0x20], group)
                     bitmaps[group] = self._bitmap(group) if announced is not False else bytes(4)
-            known[pid] = _bit(bitmaps[base], pid)
+            known[pid] = pid_bit(bitmaps[base], pid)
         return known
 
     def _bitmap(self, group: int) -> bytes | None:
-        reply = self._once(self._obd.commands[1][group], bytes((_SERVICE_1_REPLY, group)))
+        reply = self._once(self._obd.commands[1][group], bytes((SERVICE_1_REPLY, group)))
         return reply[2:6] if reply is not None and len(reply) >= 6 else None
 
     def vin(self) -> str | None:
         """Ask for the vehicle's identification number; None if it has none or tells nonsense."""
-        reply = self._once(self._obd.commands.VIN, _VIN_REPLY)
-        if reply is None:
-            return None
-        text = reply[3:].strip(b"\x00 ").decode("ascii", "replace")
-        return text if _VIN.fullmatch(text) else None
+        reply = self._once(self._obd.commands.VIN, VIN_REPLY)
+        return None if reply is None else read_vin(reply)
 
     def _once(self, command: Any, start: bytes) -> bytes | None:
         """Ask until the reply begins with `start`, `_TRIES` times; python-OBD has padded it."""
@@ -286,8 +307,7 @@ class ObdAdapter:
     # -- asked again and again ---------------------------------------------------------------------
     def question(self, signal: Signal) -> Question:
         """Prepare asking for a signal whose source is `obd:01xx`."""
-        pid = int(signal.source.removeprefix("obd:")[2:], 16)
-        return Question(signal, self._obd.commands[1][pid], can=self._can)
+        return Question(signal, self._obd.commands[1][pid_of(signal)], can=self._can)
 
     def ask(self, question: Question) -> float | None:
         """Ask; return the value in the signal's unit, or None with the cause in `trouble`."""
@@ -325,6 +345,15 @@ class ObdAdapter:
             number = number * question.scale + question.offset
         return float(number)
 
+    def ask_together(self, questions: Sequence[Question]) -> list[float | Trouble]:
+        """Ask one after the other."""
+        values = [(self.ask(question), self.trouble) for question in questions]
+        return [trouble if value is None else value for value, trouble in values]
+
+    def rest(self, duration_s: float) -> None:
+        """Sleep; an adapter says nothing of itself."""
+        time.sleep(duration_s)
+
     def _null(self, question: Question) -> None:
         """Find out why python-OBD has no message from the engine."""
         text = bytes(self._guard.reply).upper()
@@ -344,7 +373,7 @@ class ObdAdapter:
         self._refuse(question, Trouble.UNREADABLE)
 
     def _mismatch(self, data: bytearray, question: Question) -> Trouble:
-        if _NEGATIVE in data[:2]:
+        if NEGATIVE in data[:2]:
             return Trouble.REFUSED
         return Trouble.CUT if data[: len(question.prefix)] == question.prefix else Trouble.STALE
 
@@ -440,13 +469,6 @@ class ObdAdapter:
         if abs(scale - 1.0) > 1e-9 or abs(offset) > 1e-9:
             question.scale, question.offset = scale, offset
         question.unit_known = True
-
-
-def _bit(bitmap: bytes | None, pid: int) -> bool | None:
-    if bitmap is None:
-        return None
-    index = (pid - 1) & 0x1F
-    return bool(bitmap[index // 8] & (0x80 >> (index % 8)))
 
 
 # -- the library -----------------------------------------------------------------------------------

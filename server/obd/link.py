@@ -1,12 +1,15 @@
-"""The OBD link: an ELM327 adapter, asked through python-OBD after a plan of PIDs and rates.
+"""The OBD link: the car's PIDs, asked after a plan of rates, over an ELM327 adapter or over CAN.
 
     [links.obd]
     kind = "obd"
-    port = "/dev/ttyUSB1"
+    port = "/dev/ttyUSB1"   # an ELM327 adapter (extra `obd`) ...
     baud = 38400            # absent: python-OBD finds it
     protocol = "6"          # absent: the adapter searches
     fast = true
     reply_timeout_s = 2.0   # a mute adapter is lost after so long
+
+    can = {interface = "socketcan", channel = "can0"}   # ... or a CAN interface (extra `can`)
+
     stale_s = 2.0           # a signal is stale after this, or three periods
     plan = [
         {signal = "RPM", rate_hz = 5},
@@ -16,14 +19,12 @@
 
 `rate_hz = "max"` asks whenever nothing else is due. BOOST (psi) is INTAKE_PRESSURE minus
 BAROMETRIC_PRESSURE; it is stored whenever both are in the plan, and planning it plans both.
-python-OBD comes with the extra `obd`.
+The keys of `can`: `server.obd.can.options`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,15 +32,17 @@ from typing import Any, ClassVar
 
 from server.catalogue import Signal, by_name
 from server.clock import Clock
-from server.config_section import Section, Where, describe
-from server.errors import CatalogueError, LinkLost
+from server.config_section import Section, Where
+from server.errors import LinkLost
 from server.links.base import Link, LinkReport
-from server.links.obd_adapter import AdapterOptions, ObdAdapter, Question, Trouble, is_installed
-from server.links.obd_plan import Schedule, Slot
 from server.links.reader_thread import ReaderThread
+from server.obd.backend import BackendOptions, ObdBackend, Question, Trouble
+from server.obd.can.options import CanObdOptions
+from server.obd.elm.adapter import AdapterOptions
+from server.obd.plan import BAROMETER, BOOST, MANIFOLD, PlanEntry, read_plan
+from server.obd.schedule import Schedule, Slot
 from server.readings import Reading, ReadingSink
 
-MAX_RATE = "max"
 NULLS_TO_DEMOTE = 5
 """So many NO DATA in a row, and a PID is asked rarely. One may be a lost frame on the bus."""
 
@@ -48,32 +51,14 @@ BAROMETER_HOLDS_S = 60.0
 
 _PSI_PER_KPA = 0.1450377377
 _NAP_S = 0.5  # longest sleep between two looks at the stop flag
-_BOOST = by_name("BOOST")
-_MANIFOLD = by_name("INTAKE_PRESSURE")
-_BAROMETER = by_name("BAROMETRIC_PRESSURE")
-_BAROMETER_RATE_HZ = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class PlanEntry:
-    """One signal to ask for.
-
-    Attributes:
-        signal: what to ask.
-        rate_hz: times a second; None: whenever nothing else is due.
-        weight: share among those with rate None.
-    """
-
-    signal: Signal
-    rate_hz: float | None
-    weight: float = 1.0
 
 
 class LastProtocol:
     """The protocol on which the car was met last, for the next attempt: it saves a search of 2 s.
 
     Attributes:
-        number: "1" to "A"; None before the first time and after it failed.
+        number: as its back end names it ("1" to "A" of an ELM327); None before the first time and
+            after it failed.
     """
 
     def __init__(self) -> None:
@@ -85,7 +70,7 @@ class ObdOptions:
     """The table `[links.<name>]` of an OBD link.
 
     Attributes:
-        adapter: how to reach the adapter.
+        backend: how to reach the car.
         plan: what to ask.
         stale_s: a signal is stale after so many seconds, or after three periods if that is longer.
         silence_s: without any reading for so long, or three periods of the fastest signal, the link
@@ -93,31 +78,15 @@ class ObdOptions:
         last_protocol: shared by the attempts, each of which is a new `ObdLink`.
     """
 
-    adapter: AdapterOptions
+    backend: BackendOptions
     plan: tuple[PlanEntry, ...]
     stale_s: float = 2.0
     silence_s: float = 5.0
     last_protocol: LastProtocol = field(default_factory=LastProtocol, compare=False)
 
 
-DEFAULT_PLAN = tuple(
-    PlanEntry(by_name(name), rate_hz)
-    for name, rate_hz in (
-        ("RPM", 5.0),
-        ("SPEED", 5.0),
-        ("THROTTLE_POS", 2.0),
-        ("ENGINE_LOAD", 2.0),
-        ("INTAKE_PRESSURE", 2.0),
-        ("COOLANT_TEMP", 0.2),
-        ("INTAKE_TEMP", 0.2),
-        ("BAROMETRIC_PRESSURE", 0.2),
-        ("FUEL_LEVEL", 0.1),
-    )
-)
-
-
 class ObdLink(Link):
-    """Reads one adapter."""
+    """Reads one car."""
 
     kind: ClassVar[str] = "obd"
     options: ObdOptions
@@ -130,7 +99,9 @@ class ObdLink(Link):
         self._counts.update({trouble.value: 0 for trouble in Trouble})
         self.counters = self._counts
         self.stale_s = self._due_signals(options.plan)
-        self._adapter = ObdAdapter(self._adapter_options(), clock)
+        self._backend: ObdBackend[Any] = options.backend.make(
+            clock, options.last_protocol.number, self._counts
+        )
         self._questions: dict[str, Question] = {}
         self._nulls: Counter[str] = Counter()  # consecutive, by signal name
         self._answered: set[str] = set()
@@ -141,31 +112,16 @@ class ObdLink(Link):
         self._reading_s = 0.0  # monotonic instant of the last reading
         self._schedule = Schedule((), 0.0)
         self._barometer: tuple[float, float] | None = None  # kPa, monotonic seconds
-        self._derives_boost = {_MANIFOLD, _BAROMETER} <= {entry.signal for entry in options.plan}
+        self._derives_boost = {MANIFOLD, BAROMETER} <= {entry.signal for entry in options.plan}
 
     @classmethod
     def parse(cls, name: str, table: Mapping[str, Any], where: Where) -> ObdOptions:
-        """Check `[links.<name>]`; also that python-OBD is installed."""
-        if not is_installed():
-            raise where.error(
-                "kind",
-                "python-OBD for a link of this kind (pip install 'telerig[obd]')",
-                "no module obd",
-            )
+        """Check `[links.<name>]`; also that the back end's library is installed."""
         section = Section(table, where)
         section.has("kind")
-        adapter = AdapterOptions(
-            port=section.text("port"),
-            baud=section.integer("baud", None, minimum=1200, maximum=4_000_000),
-            protocol=section.choice("protocol", tuple("123456789A"), None),
-            fast=section.flag("fast", True),
-            check_voltage=section.flag("check_voltage", True),
-            reply_timeout_s=section.number("reply_timeout_s", 2.0, minimum=1.0, maximum=60.0),
-            connect_timeout_s=section.number("connect_timeout_s", 20.0, minimum=2.0, maximum=300.0),
-        )
         options = ObdOptions(
-            adapter=adapter,
-            plan=_plan(section, where),
+            backend=_backend(section),
+            plan=read_plan(section),
             stale_s=section.number("stale_s", 2.0, minimum=0.1, maximum=3600.0),
             silence_s=section.number("silence_s", 5.0, minimum=1.0, maximum=3600.0),
         )
@@ -178,7 +134,7 @@ class ObdLink(Link):
         Raises:
             LinkLost: no port, no adapter, no car, or one of them went away.
         """
-        await ReaderThread(f"obd-{self.name}", self._read, self._adapter.interrupt).run()
+        await ReaderThread(f"obd-{self.name}", self._read, self._backend.interrupt).run()
 
     # -- in the reader's thread --------------------------------------------------------------------
     def _read(self, stop: threading.Event) -> None:
@@ -187,36 +143,30 @@ class ObdLink(Link):
             while not stop.is_set():
                 self._step()
         finally:
-            self._adapter.close()
-
-    def _adapter_options(self) -> AdapterOptions:
-        adapter, number = self.options.adapter, self.options.last_protocol.number
-        if adapter.protocol is None and number is not None:
-            return dataclasses.replace(adapter, protocol=number)
-        return adapter
+            self._backend.close()
 
     def _connect(self) -> None:
         last_protocol = self.options.last_protocol
         try:
-            self._adapter.connect()
+            self._backend.connect()
             self._meet()
         except LinkLost:
             last_protocol.number = None  # perhaps another car: the next attempt searches
             raise
-        last_protocol.number = self._adapter.protocol
+        last_protocol.number = self._backend.protocol
 
     def _meet(self) -> None:
         """Learn which car this is and which of the planned PIDs it has."""
-        vin = self._adapter.vin()
+        vin = self._backend.vin()
         if vin is not None:
             self.report.vehicle(vin)
-        supported = self._adapter.supported(entry.signal.id for entry in self.options.plan)
+        supported = self._backend.supported(entry.signal.id for entry in self.options.plan)
         plan = [entry for entry in self.options.plan if supported[entry.signal.id] is not False]
         self._silent = [e.signal.name for e in self.options.plan if e not in plan]
         self._counts["unsupported"] = len(self._silent)
         if not plan:
             raise LinkLost(f"the car has none of the planned PIDs: {', '.join(self._silent)}")
-        self._questions = {e.signal.name: self._adapter.question(e.signal) for e in plan}
+        self._questions = {e.signal.name: self._backend.question(e.signal) for e in plan}
         self.stale_s = self._due_signals(plan)
         now_s = self.clock.monotonic_s()
         self._reading_s = now_s
@@ -228,7 +178,7 @@ class ObdLink(Link):
         """Ask one question, or sleep until one is due.
 
         Raises:
-            LinkLost: no reading for `silence_s`, or what `ObdAdapter.ask` raises.
+            LinkLost: no reading for `silence_s`, or what the back end raises.
         """
         now_s = self.clock.monotonic_s()
         if now_s - self._reading_s > self._silence_s:
@@ -236,28 +186,36 @@ class ObdLink(Link):
                 f"expected a reading each {self._silence_s:g} s, found none:"
                 f" {self._last_miss or 'values out of range'} (ignition off?)"
             )
-        slot, wait_s = self._schedule.next(now_s)
-        if slot is None:
-            time.sleep(min(wait_s, _NAP_S))
+        slots, wait_s = self._schedule.next_few(now_s, self._backend.most_at_once)
+        if not slots:
+            self._backend.rest(min(wait_s, _NAP_S))
             return
-        question = self._questions[slot.name]
         self._counts["queries"] += 1
-        value = self._ask(question)
-        if value is None:
-            self._miss(slot, self._adapter.trouble)
-            return
-        if slot.name not in self._answered or slot.demoted:
-            self._welcome(slot)
-        self._nulls[slot.name] = 0
-        self._deliver(self._readings(question.signal, value))
+        questions = [self._questions[slot.name] for slot in slots]
+        if len(questions) == 1:
+            value = self._ask(questions[0])
+            values: list[float | Trouble] = [self._backend.trouble if value is None else value]
+        else:
+            values = self._backend.ask_together(questions)
+        readings: list[Reading] = []
+        for slot, question, answer in zip(slots, questions, values, strict=True):
+            if isinstance(answer, Trouble):
+                self._miss(slot, answer)
+                continue
+            if slot.name not in self._answered or slot.demoted:
+                self._welcome(slot)
+            self._nulls[slot.name] = 0
+            readings += self._readings(question.signal, answer)
+        self._deliver(readings)
 
     def _ask(self, question: Question) -> float | None:
         """Ask the car; a test may slow this down."""
-        return self._adapter.ask(question)
+        value: float | None = self._backend.ask(question)
+        return value
 
     def _readings(self, signal: Signal, value: float) -> list[Reading]:
         """Turn a value that came just now into readings; out of range it is only counted."""
-        # The last byte of the reply came some 100 us ago: python-OBD has parsed it since.
+        # The last byte of the reply came some 100 us ago: the back end has parsed it since.
         now_ns = self.clock.now_ns()
         slack = signal.resolution / 2  # 65535 * 100 / 255 is a little more than 25700
         if not signal.minimum - slack <= value <= signal.maximum + slack:
@@ -267,14 +225,14 @@ class ObdLink(Link):
         if self._derives_boost:
             boost = self._boost(signal, value)
             if boost is not None:
-                readings.append(Reading(_BOOST.id, now_ns, boost, now_ns))
+                readings.append(Reading(BOOST.id, now_ns, boost, now_ns))
         return readings
 
     def _boost(self, signal: Signal, value: float) -> float | None:
-        if signal is _BAROMETER:
+        if signal is BAROMETER:
             self._barometer = (value, self.clock.monotonic_s())
             return None
-        if signal is not _MANIFOLD or self._barometer is None:
+        if signal is not MANIFOLD or self._barometer is None:
             return None
         barometer_kpa, read_s = self._barometer
         if self.clock.monotonic_s() - read_s > BAROMETER_HOLDS_S:
@@ -333,58 +291,15 @@ class ObdLink(Link):
         for entry in plan:
             period_s = 1.0 / entry.rate_hz if entry.rate_hz else 0.0
             limits[entry.signal.id] = max(self.options.stale_s, 3 * period_s)
-        if _MANIFOLD.id in limits and _BAROMETER.id in limits:
-            limits[_BOOST.id] = max(limits[_MANIFOLD.id], limits[_BAROMETER.id])
+        if MANIFOLD.id in limits and BAROMETER.id in limits:
+            limits[BOOST.id] = max(limits[MANIFOLD.id], limits[BAROMETER.id])
         return limits
 
 
-def _plan(section: Section, where: Where) -> tuple[PlanEntry, ...]:
-    """Read `plan`; without one, a plan for a petrol car at 17 questions a second."""
-    tables = section.tables("plan")
-    if not tables:
-        return DEFAULT_PLAN
-    plan: dict[str, PlanEntry] = {}
-    for item in tables:
-        entry = _entry(item)
-        if entry.signal.name in plan:
-            raise item.where.error("signal", "each signal once", entry.signal.name)
-        plan[entry.signal.name] = entry
-    boost = plan.pop(_BOOST.name, None)
-    if boost is not None:
-        _plan_boost(plan, boost)
-    return tuple(plan.values())
-
-
-def _entry(item: Section) -> PlanEntry:
-    name = item.text("signal")
-    try:
-        signal = by_name(name)
-    except CatalogueError as error:
-        raise item.where.error("signal", "a signal of the catalogue", str(error)) from error
-    if not signal.source.startswith("obd:01") and signal is not _BOOST:
-        raise item.where.error(
-            "signal", "an OBD signal or BOOST", f"{name} (source {signal.source})"
-        )
-    weight = item.number("weight", 1.0, minimum=0.01, maximum=100.0)
-    rate = item.table.get("rate_hz")
-    if rate == MAX_RATE:
-        item.has("rate_hz")
-        rate_hz = None
-    elif isinstance(rate, str):
-        raise item.where.error("rate_hz", f'a number of Hz or "{MAX_RATE}"', describe(rate))
-    else:
-        rate_hz = item.number("rate_hz", minimum=0.001, maximum=1000.0)
-    item.done()
-    return PlanEntry(signal, rate_hz, weight)
-
-
-def _plan_boost(plan: dict[str, PlanEntry], boost: PlanEntry) -> None:
-    """Make BOOST come at its rate: it is computed at each INTAKE_PRESSURE."""
-    manifold = plan.get(_MANIFOLD.name)
-    if manifold is None:
-        plan[_MANIFOLD.name] = dataclasses.replace(boost, signal=_MANIFOLD)
-    elif manifold.rate_hz is not None and (
-        boost.rate_hz is None or boost.rate_hz > manifold.rate_hz
-    ):
-        plan[_MANIFOLD.name] = dataclasses.replace(manifold, rate_hz=boost.rate_hz)
-    plan.setdefault(_BAROMETER.name, PlanEntry(_BAROMETER, _BAROMETER_RATE_HZ))
+def _backend(section: Section) -> BackendOptions:
+    """Read how to reach the car: `can`, or else an adapter's `port`."""
+    if not section.has("can"):
+        return AdapterOptions.parse(section)
+    if "port" in section.table:
+        raise section.where.error("can", "one of port and can", "both")
+    return CanObdOptions.parse(section.section("can"))

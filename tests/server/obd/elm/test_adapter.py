@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from server.catalogue import CATALOGUE, by_name
 from server.clock import SystemClock
 from server.errors import LinkLost
-from server.links import obd_adapter
-from server.links.obd_adapter import AdapterOptions, ObdAdapter, Question, Trouble
+from server.obd.backend import Trouble
+from server.obd.elm import adapter as elm_adapter
+from server.obd.elm.adapter import AdapterOptions, ObdAdapter, Question
 
 pytest.importorskip("obd", reason="python-OBD (extra obd) is not installed")
 
@@ -457,15 +458,15 @@ def test_a_missing_library_names_the_extra(monkeypatch) -> None:
     def absent(name: str):
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(obd_adapter.importlib, "import_module", absent)
-    obd_adapter.library.cache_clear()
+    monkeypatch.setattr(elm_adapter.importlib, "import_module", absent)
+    elm_adapter.library.cache_clear()
     with pytest.raises(LinkLost, match=r"pip install 'telerig\[obd\]'"):
         make("/dev/null").connect()
 
 
 def test_another_unit_is_converted() -> None:
     """A command whose unit is not the catalogue's gets a factor, found out once."""
-    obd = obd_adapter.library()
+    obd = elm_adapter.library()
     adapter = make("/dev/null")
     adapter._obd = obd
     question = Question(SPEED, obd.commands.SPEED, can=True)

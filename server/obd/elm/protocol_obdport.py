@@ -1,10 +1,10 @@
-"""pyserial finds the scheme `obdport://` by this module's name; see `server.links.obd_port`."""
+"""pyserial finds the scheme `obdport://` by this module's name; see `server.obd.elm.port`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from server.links.obd_port import port_class_for
+from server.obd.elm.port import port_class_for
 
 
 def serial_class_for_url(url: str) -> tuple[str, Any]:

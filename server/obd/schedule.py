@@ -18,6 +18,7 @@ from collections.abc import Sequence
 DEMOTED_PERIOD_S = 30.0
 """A silent PID costs the adapter's whole wait, 200 ms by default: asked this rarely, under 1 %."""
 
+_SAME_ROUND = 1e-6  # two progresses that differ by no more are equal: they are sums of fractions
 _EARLY_S = 1e-6  # a sleep may end this much before the instant
 
 
@@ -78,13 +79,47 @@ class Schedule:
 
         The slot counts as asked. The wait is infinite if the schedule is empty.
         """
+        slot, earliest_s = self._take_due(now_s, ())
+        if slot is not None:
+            return slot, 0.0
+        if self._free:
+            return self._take_free(min(self._free, key=_progress)), 0.0
+        return None, earliest_s - now_s
+
+    def next_few(self, now_s: float, most: int) -> tuple[list[Slot], float]:
+        """Return (up to `most` different slots to ask now in one, 0.0), or ([], seconds until due).
+
+        The first is that of `next`. The others are those due as well, and of those without a rate
+        the ones that are as far as the last in their round: weights still hold.
+        """
+        first, wait_s = self.next(now_s)
+        if first is None:
+            return [], wait_s
+        few = [first]
+        while len(few) < most:
+            due, _ = self._take_due(now_s, few)
+            if due is None:
+                break
+            few.append(due)
+        round_ = min(map(_progress, self._free), default=0.0)
+        if not first.is_rated:
+            round_ = min(round_, first.progress - 1.0 / first.weight)
+        for slot in self._free:
+            if len(few) < most and slot.progress <= round_ + _SAME_ROUND and slot not in few:
+                few.append(self._take_free(slot))
+        return few, 0.0
+
+    def _take_due(self, now_s: float, but: Sequence[Slot]) -> tuple[Slot | None, float]:
+        """Return (the rated slot whose turn it is, or None; when one is due that is not yet)."""
         best: Slot | None = None
         best_tag_s = best_due_s = earliest_s = math.inf
         for slot in self._rated:
             due_s = slot.due_s
             if due_s <= now_s + _EARLY_S:
                 tag_s = slot.tag_s if slot.tag_s > self._tag_s else self._tag_s
-                if tag_s < best_tag_s or (tag_s == best_tag_s and due_s < best_due_s):
+                if slot not in but and (
+                    tag_s < best_tag_s or (tag_s == best_tag_s and due_s < best_due_s)
+                ):
                     best, best_tag_s, best_due_s = slot, tag_s, due_s
             elif due_s < earliest_s:
                 earliest_s = due_s
@@ -92,12 +127,11 @@ class Schedule:
             self._tag_s = best_tag_s
             best.tag_s = best_tag_s + best.period_s
             self._advance(best, now_s)
-            return best, 0.0
-        if self._free:
-            slot = min(self._free, key=_progress)
-            slot.progress += 1.0 / slot.weight
-            return slot, 0.0
-        return None, earliest_s - now_s
+        return best, earliest_s
+
+    def _take_free(self, slot: Slot) -> Slot:
+        slot.progress += 1.0 / slot.weight
+        return slot
 
     def _advance(self, slot: Slot, now_s: float) -> None:
         slot.due_s += slot.period_s

@@ -52,7 +52,7 @@ class PortFailure(BaseException):
 
     Derives from BaseException because python-OBD wraps each read in `except Exception`, marks the
     port closed, and goes on sleeping and retrying for 1.1 s. Never leaves
-    `server.links.obd_adapter`.
+    `server.obd.elm.adapter`.
     """
 
 

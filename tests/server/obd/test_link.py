@@ -11,9 +11,10 @@ from server.catalogue import by_name
 from server.clock import SystemClock
 from server.config_section import Where
 from server.errors import ConfigError, LinkLost
-from server.links import obd
-from server.links.obd import DEFAULT_PLAN, ObdLink, ObdOptions
-from server.links.obd_adapter import Trouble
+from server.obd.backend import Trouble
+from server.obd.elm import adapter
+from server.obd.link import ObdLink, ObdOptions
+from server.obd.plan import DEFAULT_PLAN
 
 pytest.importorskip("obd", reason="python-OBD (extra obd) is not installed")
 
@@ -203,7 +204,7 @@ async def test_cancelling_does_not_wait_for_a_mute_adapter(elm, sink, report) ->
     elm.answer = lambda command: None
     await asyncio.sleep(0.05)
     await asyncio.wait_for(stop(task), 2.0)
-    assert not link._adapter._guard.port.is_open
+    assert not link._backend._guard.port.is_open
 
 
 async def test_bad_replies_are_counted_by_kind(elm, sink, report) -> None:
@@ -224,8 +225,8 @@ def test_options_are_parsed() -> None:
         [{"signal": "RPM", "rate_hz": 5}, {"signal": "SPEED", "rate_hz": "max", "weight": 2}],
         fast=False,
     )
-    assert options.adapter.baud == 38400
-    assert options.adapter.fast is False
+    assert options.backend.baud == 38400
+    assert options.backend.fast is False
     assert [(e.signal.name, e.rate_hz, e.weight) for e in options.plan] == [
         ("RPM", 5.0, 1.0),
         ("SPEED", None, 2.0),
@@ -279,7 +280,7 @@ def test_wrong_options_name_the_key(table: dict, message: str) -> None:
 
 def test_a_missing_library_is_a_configuration_error(monkeypatch) -> None:
     """Without the extra, the configuration is refused with what to install."""
-    monkeypatch.setattr(obd, "is_installed", lambda: False)
+    monkeypatch.setattr(adapter, "is_installed", lambda: False)
     with pytest.raises(ConfigError, match=r"pip install 'telerig\[obd\]'"):
         parse([])
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.links.obd_plan import DEMOTED_PERIOD_S, Schedule, Slot
+from server.obd.schedule import DEMOTED_PERIOD_S, Schedule, Slot
 
 
 def run(schedule: Schedule, seconds: float, query_s: float, start_s: float = 0.0) -> Counter[str]:
@@ -103,3 +103,58 @@ def test_nothing_is_asked_more_often_than_planned(
     for name, rate in rated:
         assert 1 <= asked[name] <= math.floor(60.0 * rate + 1e-6) + 1
     assert schedule.next(60.0)[1] >= 0.0
+
+
+# -- several at once -------------------------------------------------------------------------------
+def few(schedule: Schedule, now_s: float, most: int) -> list[str]:
+    """Names of what is asked in one question."""
+    return [slot.name for slot in schedule.next_few(now_s, most)[0]]
+
+
+def test_what_is_due_is_asked_together() -> None:
+    """All that are due now, each once, in the order in which they would come alone."""
+    schedule = Schedule([Slot("A", 10.0), Slot("B", 5.0), Slot("C", 1.0)], 0.0)
+    assert few(schedule, 0.0, 6) == ["A", "B", "C"]
+    assert schedule.next_few(0.05, 6) == ([], pytest.approx(0.05))
+    assert few(schedule, 0.1, 6) == ["A"]
+    assert few(schedule, 0.2, 6) == ["A", "B"]
+
+
+def test_more_than_fit_are_asked_in_turns() -> None:
+    """Nobody is left out and nobody is asked twice in one question, however late it is."""
+    schedule = Schedule([Slot(name, 10.0) for name in "ABCDE"], 0.0)
+    counts = Counter(name for i in range(50) for name in few(schedule, i * 1.0, 2))
+    assert counts == dict.fromkeys("ABCDE", 20)
+
+
+def test_what_is_late_is_asked_once_in_a_question() -> None:
+    """After an outage a PID is due at once again; not in the same question."""
+    schedule = Schedule([Slot("A", 10.0), Slot("B", 10.0)], 0.0)
+    for now_s in (0.0, 5.05, 5.06):
+        assert few(schedule, now_s, 6) == ["A", "B"]
+
+
+def test_one_at_once_is_as_before() -> None:
+    """`next_few` of one asks what `next` asks."""
+    slots = [("A", 7.0, 1.0), ("B", 3.0, 1.0), ("C", None, 1.0), ("D", None, 2.0)]
+    one, other = (Schedule([Slot(*slot) for slot in slots], 0.0) for _ in range(2))
+    for i in range(200):
+        slot, _wait_s = one.next(i * 0.02)
+        assert few(other, i * 0.02, 1) == [slot.name]
+
+
+def test_weights_hold_in_questions_for_several() -> None:
+    """A PID of twice the weight is asked twice as often, alone every other time."""
+    schedule = Schedule([Slot("A", None, 2.0), Slot("B", None), Slot("C", None)], 0.0)
+    counts = Counter(name for i in range(300) for name in few(schedule, i * 0.01, 6))
+    assert counts["A"] == pytest.approx(2 * counts["B"], abs=2)
+    assert counts["B"] == pytest.approx(counts["C"], abs=1)
+    assert counts["A"] == 300
+
+
+def test_free_ones_fill_a_question() -> None:
+    """What is due leaves room: those without a rate come along."""
+    schedule = Schedule([Slot("A", 1.0), Slot("B", None), Slot("C", None)], 0.0)
+    assert few(schedule, 0.0, 6) == ["A", "B", "C"]
+    assert few(schedule, 0.01, 6) == ["B", "C"]
+    assert few(schedule, 1.0, 2)[0] == "A"
