@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rig.commands import device_radio
+from rig.commands import device_can, device_radio
 from rig.commands.arguments import count, positive, seed, whole
 from rig.errors import RigError
 
@@ -16,20 +16,21 @@ GREATEST_PORT = 65535
 LIST_PROFILES = "?"
 
 
-LOWEST_BAUD = {"obd": 1200, "gps": 300, "esp32": 300}  # as in scenarios
+LOWEST_BAUD = {"obd": 1200, "gps": 300, "esp32": 300, "can": 1200}  # as in scenarios
 # Which devices an option is for; those that are not named here are for all of them.
 ONLY_FOR = {
-    "profile": ("obd", "gps"),
-    "baud": ("obd", "gps"),
-    "unpaced": ("obd", "gps", "mesh"),
+    "profile": ("obd", "gps", "can"),
+    "baud": ("obd", "gps", "can"),
+    "unpaced": ("obd", "gps", "mesh", "can"),
     "rate": ("gps",),
     "http": ("esp32",),
     "memory": ("esp32", "mesh"),
     "user": ("esp32",),
     "password": ("esp32",),
-    "scenario": ("obd", "gps", "esp32"),
-    "variant": ("obd", "gps", "esp32"),
+    "scenario": ("obd", "gps", "esp32", "can"),
+    "variant": ("obd", "gps", "esp32", "can"),
     **dict.fromkeys(device_radio.NAMES, ("mesh",)),
+    **dict.fromkeys(device_can.NAMES, ("can",)),
 }
 
 
@@ -60,6 +61,28 @@ class DeviceCommand:
       telerig device mesh --radios 2 --preset SHORT_FAST
                                                       two radios that hear each other
       telerig device mesh --region '?'                the regions that there are
+      telerig device can                              the car's CAN bus: slcan on a PTY, socketcand
+                                                      at port 29536
+      telerig device can --link /tmp/can --profile lawicel_canusb --baud 115200
+      telerig device can --tcp 29536 --load 100%      a full bus
+      telerig device can --tcp 0 --record drive.blf   written for other tools, too
+      telerig device can --silent --play drive.blf    ECUs, and what a log holds
+      telerig device can --socketcan vcan0            joined to SocketCAN, where the kernel has it
+      telerig device can --interface pcan --channel PCAN_USBBUS1
+      telerig device can --bench desk.yaml            joined to what stands on the desk:
+                                                      can: {interface: pcan, channel: PCAN_USBBUS1}
+
+    All doors of a bus are open at once: what is sent at one is heard at all the others. Clients of
+    telerig device can --link /tmp/can --tcp 29536:
+      python -m can.logger -i slcan -c /tmp/can -b 500000
+      python -m can.logger -i socketcand -c can0 --bus-kwargs host=127.0.0.1 port=29536
+      python -m cantools monitor focus_st.dbc -i slcan -c /tmp/can -b 500000
+      printf '< open can0 >< rawmode >< send 123 2 11 22 >' | nc -q 1 127.0.0.1 29536
+      python -c "import can, isotp, udsoncan.client, udsoncan.connections as by
+      bus = can.Bus('can0', 'socketcand', host='127.0.0.1', port=29536)
+      to = isotp.CanStack(bus, address=isotp.Address(txid=0x7E0, rxid=0x7E8))
+      with udsoncan.client.Client(by.PythonIsoTpConnection(to)) as ecu:
+          print(ecu.test_data_identifier(0xF190).data)"
 
     A board begins in factory state: provision it over its access point or its console (user
     wifiprov, password abcd1234), for example with telerig provision.
@@ -71,10 +94,10 @@ class DeviceCommand:
     exit code: 0 ended by Ctrl-C or SIGTERM, 1 its ports cannot be opened, 2 an option is wrong
     """
 
-    help = "run one modelled device alone (obd, gps, esp32, mesh)"
+    help = "run one modelled device alone (obd, gps, esp32, mesh, can)"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("kind", choices=("obd", "gps", "esp32", "mesh"))
+        parser.add_argument("kind", choices=("obd", "gps", "esp32", "mesh", "can"))
         parser.add_argument(
             "--link",
             type=Path,
@@ -85,18 +108,19 @@ class DeviceCommand:
             "--tcp",
             type=whole(0, GREATEST_PORT),
             metavar="PORT",
-            help="serve the line on loopback TCP too (0: any free port; a radio's own is 4403)",
+            help="serve the line on loopback TCP too (0: any free port; a radio's own is 4403, "
+            "that of socketcand on a CAN bus 29536)",
         )
         parser.add_argument(
             "--profile",
             metavar="NAME",
-            help="which adapter (elm327_v15) or chip (ublox_m8); '?' lists them",
+            help="which adapter (elm327_v15, can: canable) or chip (ublox_m8); '?' lists them",
         )
         parser.add_argument(
             "--baud",
             type=count,
             metavar="N",
-            help="of the serial line (obd: 38400, gps: the chip's own)",
+            help="of the serial line (obd: 38400, gps: the chip's own, can: the adapter's own)",
         )
         parser.add_argument(
             "--rate", type=positive, metavar="HZ", help="fixes per second of a gps (1)"
@@ -133,6 +157,7 @@ class DeviceCommand:
             "--seed", type=seed, default=0, metavar="N", help="of all randomness (0)"
         )
         device_radio.add_arguments(parser)
+        device_can.add_arguments(parser)
         parser.add_argument(
             "--json", action="store_true", help="first line: the ports; then one event a line"
         )
@@ -141,6 +166,9 @@ class DeviceCommand:
         if arguments.kind == "mesh":
             _check_kind(arguments)
             return device_radio.run(arguments)
+        if arguments.kind == "can":
+            _check_common(arguments)
+            return device_can.run(arguments)
         profiles = _profiles(arguments.kind)
         if arguments.profile == LIST_PROFILES:
             for name, profile in profiles.items():
@@ -191,6 +219,11 @@ def _check(arguments: argparse.Namespace, profiles: Mapping[str, Any]) -> None:
         raise DeviceUsageError(
             f"--profile: expected one of {', '.join(profiles)}; found {arguments.profile!r}"
         )
+    _check_common(arguments)
+
+
+def _check_common(arguments: argparse.Namespace) -> None:
+    """Refuse what no device takes, or this one does not."""
     lowest = LOWEST_BAUD[arguments.kind]
     if arguments.baud is not None and arguments.baud < lowest:
         raise DeviceUsageError(f"--baud: expected at least {lowest}, found {arguments.baud}")

@@ -77,23 +77,26 @@ def device_world(env: simpy.Environment, options: DeviceOptions) -> World:
     if options.scenario is not None:
         faults = [f for f in shifted_faults(options.scenario) if f.link == options.kind]
         install_all(world, faults)
-    env.process(_keep_up(world))
+    env.process(keep_up(world))
     return world
 
 
-def _keep_up(world: World) -> Generator[simpy.Event, None, None]:
+def keep_up(world: World) -> Generator[simpy.Event, None, None]:
     """Drive on while nobody asks: the first request after an hour does not wait for that hour."""
     while True:
         world.vehicle.at(world.env.now)
         yield world.env.timeout(KEEP_UP_S)
 
 
-def _setup(options: DeviceOptions) -> WorldSetup:
-    setup = (
-        WorldSetup(drive=Drive(_round_trips()), course=COURSES[DEFAULT_COURSE], obd=None, gps=None)
-        if options.scenario is None
-        else world_setup(options.scenario)
+def round_trip() -> WorldSetup:
+    """Return a car that drives round trips for a day, without devices."""
+    return WorldSetup(
+        drive=Drive(_round_trips()), course=COURSES[DEFAULT_COURSE], obd=None, gps=None
     )
+
+
+def _setup(options: DeviceOptions) -> WorldSetup:
+    setup = round_trip() if options.scenario is None else world_setup(options.scenario)
     if options.kind == "esp32":
         board = setup.esp32 or Esp32Setup()
         return replace(setup, obd=None, gps=None, esp32=replace(board, count=1, unique=True))

@@ -1,6 +1,7 @@
-"""TCP devices of the world in virtual time, for clients that use `socket.create_connection`.
+"""TCP devices of the world in virtual time, for clients that block in threads.
 
-A registered (host, port) gives one end of a pair of sockets; the other end is the world's. Bytes
+`socket.create_connection()`, and `connect()` of a socket that is there already. A registered
+(host, port) gives one end of a pair of sockets; the other end is the world's. Bytes
 for the client are written at the instant of their arrival, and threads that wait for them in
 `select` (or in a blocking `recv`) wake at that instant. What the client writes is taken over as
 soon as its thread has run. Any other address is refused in threads: a peer in real time would
@@ -11,10 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import select
 import socket
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from rig.vtime.kernel import Kernel, Wait
@@ -23,11 +27,18 @@ from sim.serial_line import SerialLine
 BUFFER_BYTES = 16384
 BACKLOG_LIMIT_BYTES = 65536  # for a client that does not read; more breaks the connection
 READ_BYTES = 65536
+LOCAL_HOST = "127.0.0.1"
+FIRST_LOCAL_PORT = 49152  # the first ephemeral one (RFC 6335)
+# python-can tries again and again for ten seconds without a pause, and reads the end of a stream
+# over and over: what costs the CPU in reality must cost time here, or time would stand still.
+REFUSED_AFTER_S = 0.01
+END_AGAIN_S = 0.001
 
 _real_connection = socket.create_connection
 _real_connect = socket.socket.connect
 _doors: dict[tuple[str, int], Connect] = {}
 _by_inode: dict[int, Connection] = {}
+_local_ports: list[Iterator[int]] = [itertools.count(FIRST_LOCAL_PORT)]
 
 
 Connect = Callable[[], "SerialLine | None"]
@@ -42,10 +53,19 @@ def register(host: str, port: int, connect: Connect) -> None:
 def clear() -> None:
     """Forget every address."""
     _doors.clear()
+    _local_ports[0] = itertools.count(FIRST_LOCAL_PORT)
 
 
-def connection_at(kernel: Kernel, address: Any, timeout_s: float | None) -> VirtualSocket:
+def connection_at(
+    kernel: Kernel, address: Any, timeout_s: float | None, client: socket.socket | None = None
+) -> VirtualSocket:
     """Connect to the device of the world at `address`.
+
+    Args:
+        kernel: of virtual time.
+        address: (host, port).
+        timeout_s: of the client's socket.
+        client: a socket that is to become the client's end; None makes one.
 
     Raises:
         ConnectionRefusedError: there is none, or it refuses.
@@ -62,7 +82,7 @@ def connection_at(kernel: Kernel, address: Any, timeout_s: float | None) -> Virt
     pipe = connect()
     if pipe is None:
         raise ConnectionRefusedError(errno.ECONNREFUSED, f"{host}:{port} refuses the connection")
-    return Connection(kernel, pipe, (host, port), timeout_s).client
+    return Connection(kernel, pipe, (host, port), timeout_s, client).client
 
 
 def waiting(inode: int) -> Connection | None:
@@ -78,7 +98,12 @@ class Connection:
     """
 
     def __init__(
-        self, kernel: Kernel, pipe: SerialLine, address: tuple[str, int], timeout_s: float | None
+        self,
+        kernel: Kernel,
+        pipe: SerialLine,
+        address: tuple[str, int],
+        timeout_s: float | None,
+        client: socket.socket | None = None,
     ) -> None:
         self._kernel = kernel
         self._pipe = pipe
@@ -89,7 +114,8 @@ class Connection:
         for end in (theirs, self._ours):
             end.setblocking(False)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
-        self.client = VirtualSocket(theirs, address, timeout_s)
+        self.client = VirtualSocket.over(theirs, client)
+        self.client.connected(kernel, address, timeout_s)
         self._inode = os.fstat(self.client.fileno()).st_ino
         _by_inode[self._inode] = self
         if not pipe.stalled:
@@ -125,6 +151,7 @@ class Connection:
             self._close()
             self._pipe.hang_up()
         self._wake()
+        self._pipe.unread(len(self._backlog))
 
     def _pump(self) -> None:
         data = b""
@@ -167,35 +194,65 @@ class Connection:
             self._ours.close()
 
 
-class VirtualSocket(socket.socket):
-    """The client's end: blocks in virtual time, and takes the options of a TCP socket."""
+@dataclass(slots=True)
+class _Peer:
+    """What a client's end knows of its connection."""
 
-    def __init__(
-        self, plain: socket.socket, peer: tuple[str, int], timeout_s: float | None
-    ) -> None:
-        super().__init__(plain.family, plain.type, plain.proto, plain.detach())
+    kernel: Kernel
+    address: tuple[str, int]
+    local_port: int
+    timeout_s: float | None
+    has_ended: bool = False
+
+
+_peers: weakref.WeakKeyDictionary[VirtualSocket, _Peer] = weakref.WeakKeyDictionary()
+
+
+class VirtualSocket(socket.socket):
+    """The client's end: blocks in virtual time, and takes the options of a TCP socket.
+
+    It has no attributes of its own, so that a socket that a program has made can become one.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def over(cls, plain: socket.socket, client: socket.socket | None) -> VirtualSocket:
+        """Return `plain` as a client's end: as `client`, whose descriptor it takes, if given."""
+        if client is None:
+            return cls(plain.family, plain.type, plain.proto, plain.detach())
+        os.dup2(plain.fileno(), client.fileno(), inheritable=False)
+        plain.close()
+        client.__class__ = cls
+        assert isinstance(client, cls)
+        return client
+
+    def connected(self, kernel: Kernel, address: tuple[str, int], timeout_s: float | None) -> None:
+        """Begin to block in virtual time."""
         super().setblocking(False)
-        self._peer = peer
-        self._timeout_s = timeout_s
+        _peers[self] = _Peer(kernel, address, next(_local_ports[0]), timeout_s)
 
     def settimeout(self, value: float | None, /) -> None:
-        self._timeout_s = value
+        _peers[self].timeout_s = value
 
     def gettimeout(self) -> float | None:
-        return self._timeout_s
+        return _peers[self].timeout_s
 
     @property
     def timeout(self) -> float | None:
-        return self._timeout_s
+        return _peers[self].timeout_s
 
     def setblocking(self, flag: bool, /) -> None:
-        self._timeout_s = None if flag else 0.0
+        _peers[self].timeout_s = None if flag else 0.0
 
     def getblocking(self) -> bool:
-        return self._timeout_s != 0.0
+        return _peers[self].timeout_s != 0.0
 
     def getpeername(self) -> tuple[str, int]:
-        return self._peer
+        return _peers[self].address
+
+    def getsockname(self) -> tuple[str, int]:
+        return LOCAL_HOST, _peers[self].local_port
 
     def setsockopt(self, level: int, *rest: Any) -> None:
         if level != socket.IPPROTO_TCP:
@@ -204,11 +261,15 @@ class VirtualSocket(socket.socket):
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         recv = super().recv
         data: bytes = self._when_ready(lambda: recv(size, flags), writing=False)
+        if not data and size:
+            self._end_was_read()
         return data
 
     def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
         recv_into = super().recv_into
         count: int = self._when_ready(lambda: recv_into(buffer, size, flags), writing=False)
+        if not count:
+            self._end_was_read()
         return count
 
     def send(self, data: Any, flags: int = 0, /) -> int:
@@ -221,21 +282,28 @@ class VirtualSocket(socket.socket):
         while len(rest):
             rest = rest[self.send(rest, flags) :]
 
+    def _end_was_read(self) -> None:
+        peer = _peers[self]
+        if peer.has_ended:
+            peer.kernel.sleep(END_AGAIN_S)
+        peer.has_ended = True
+
     def _when_ready(self, attempt: Callable[[], Any], *, writing: bool) -> Any:
+        timeout_s = _peers[self].timeout_s
         while True:
             try:
                 return attempt()
             except BlockingIOError:
-                if self._timeout_s == 0.0:
+                if timeout_s == 0.0:
                     raise
             reading = [] if writing else [self]
-            ready = select.select(reading, [self] if writing else [], [], self._timeout_s)
+            ready = select.select(reading, [self] if writing else [], [], timeout_s)
             if not (ready[0] or ready[1]):
                 raise TimeoutError("timed out")
 
 
 def patch(active_kernel: Callable[[], Kernel | None]) -> None:
-    """Replace `socket.create_connection` and refuse `connect` in threads."""
+    """Replace `socket.create_connection`, and `connect` in threads."""
 
     unset: Any = vars(socket)["_GLOBAL_DEFAULT_TIMEOUT"]
 
@@ -253,13 +321,20 @@ def patch(active_kernel: Callable[[], Kernel | None]) -> None:
 
     def connect(self: socket.socket, address: Any, /) -> None:
         kernel = active_kernel()
-        if kernel is not None and kernel.part() not in (None, kernel.host):
-            raise ConnectionRefusedError(
-                errno.ECONNREFUSED,
-                f"expected socket.create_connection() to a device of the world, found connect() to "
-                f"{address!r}; in virtual time no thread can reach a peer in real time",
-            )
-        _real_connect(self, address)
+        if kernel is None or kernel.part() in (None, kernel.host):
+            _real_connect(self, address)
+            return
+        try:
+            if self.family != socket.AF_INET or self.type != socket.SOCK_STREAM:
+                raise ConnectionRefusedError(
+                    errno.ECONNREFUSED,
+                    f"expected connect() to a TCP device of the world, found one to {address!r}; "
+                    "in virtual time no thread can reach a peer in real time",
+                )
+            connection_at(kernel, address, self.gettimeout(), self)
+        except ConnectionRefusedError:
+            kernel.sleep(REFUSED_AFTER_S)
+            raise
 
     module: Any = socket
     module.create_connection = create_connection

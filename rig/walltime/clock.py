@@ -40,10 +40,12 @@ class WallClock:
         self.stopped = False
 
     # -- ports -------------------------------------------------------------------------------------
-    def watch_port(self, descriptor: int, pump: Callable[[], None]) -> None:
-        """`pump()` is called when `descriptor` becomes readable."""
+    def watch_port(
+        self, descriptor: int, pump: Callable[[], None], event: int = select.POLLIN
+    ) -> None:
+        """`pump()` is called when `descriptor` becomes readable, or (POLLOUT) writable."""
         self._pumps[descriptor] = pump
-        self._poll.register(descriptor, select.POLLIN)
+        self._poll.register(descriptor, event)
 
     def unwatch_port(self, descriptor: int) -> None:
         """Look at `descriptor` no more; harmless for one that is not watched."""
@@ -73,16 +75,16 @@ class WallClock:
 
     def _run(self, until_s: float) -> None:
         env, pace = self.env, self.pace
+        step, peek, late_s = env.step, env.peek, LATE_S * pace
         while not self.stopped:
             now_s = self._now_s()
-            next_s = env.peek()
+            next_s = peek()
             while next_s <= now_s and next_s <= until_s:
-                lateness_s = (now_s - next_s) / pace
-                if lateness_s > LATE_S:
+                if now_s - next_s > late_s:
                     self.late_events += 1
-                    self.worst_lateness_s = max(self.worst_lateness_s, lateness_s)
-                env.step()
-                next_s = env.peek()
+                    self.worst_lateness_s = max(self.worst_lateness_s, (now_s - next_s) / pace)
+                step()
+                next_s = peek()
             env.advance(min(now_s, until_s))
             if now_s >= until_s:
                 return
@@ -99,7 +101,7 @@ class WallClock:
         pump = self._pumps.get(descriptor)
         if pump is None:
             return
-        if event & select.POLLIN:
+        if event & (select.POLLIN | select.POLLOUT):
             self.env.advance(min(self._now_s(), self.env.peek()))  # never past an event still due
             pump()
         else:

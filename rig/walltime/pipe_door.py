@@ -6,6 +6,8 @@ and closes pipes that it no longer wants.
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 from collections.abc import Callable
 
@@ -15,7 +17,6 @@ from rig.walltime.listener import Listener
 from sim.serial_line import SerialLine
 
 BACKLOG_LIMIT_BYTES = 65536  # for a client that does not read; what is more than this is lost
-BACKLOG_PERIOD_S = 0.01
 MOST_PIECES = 256  # read at once of a client that is about to be sent away
 
 Connect = Callable[[], "SerialLine | None"]
@@ -97,7 +98,8 @@ class _Client:
         self._pipe = pipe
         self._brake = Brake(clock, pipe)
         self._backlog = bytearray()
-        self._retrying = self._deaf = self._closed = False
+        self._room = -1
+        self._deaf = self._closed = False
         self._heard = 0
         pipe.attach_host(self._deliver)
         pipe.on_hang_up.append(self.close)
@@ -110,6 +112,7 @@ class _Client:
         """End it, from either side; twice does no harm."""
         if not self._closed:
             self._closed = True
+            self._forget_room()
             self._stall()
             self._peer.close()
             self._door.forget(self)
@@ -142,33 +145,50 @@ class _Client:
         if data:
             self._heard += len(data)
             self._pipe.feed(data)
-            self._brake.look(self._peer.fileno(), self._read)
+            if self._pipe.paced:
+                self._brake.look(self._peer.fileno(), self._read)
         else:
             self.close()
 
     def _deliver(self, data: bytes) -> None:
         if self._deaf or self._closed or len(self._backlog) > BACKLOG_LIMIT_BYTES:
             return
-        self._backlog += data
-        self._write()
+        if self._backlog:
+            self._backlog += data
+            self._write()
+            return
+        sent = self._send(data)
+        if sent < len(data):
+            self._backlog += data[sent:]
+            self._keep_on()
 
-    def _write(self) -> None:
+    def _send(self, data: bytes | bytearray) -> int:
         try:
-            sent = self._peer.send(self._backlog)
+            return self._peer.send(data)
         except BlockingIOError:
-            sent = 0
+            return 0
         except OSError:
             self._deaf = True
             self._backlog.clear()
-            return
-        del self._backlog[:sent]
-        if self._backlog and not self._retrying:
-            self._retrying = True
-            callbacks = self._clock.env.timeout(BACKLOG_PERIOD_S).callbacks
-            assert callbacks is not None
-            callbacks.append(lambda _event: self._retry())
+            return len(data)  # nobody misses it
 
-    def _retry(self) -> None:
-        self._retrying = False
-        if self._backlog and not self._closed:
-            self._write()
+    def _write(self) -> None:
+        sent = self._send(self._backlog)
+        del self._backlog[:sent]
+        self._keep_on()
+
+    def _keep_on(self) -> None:
+        """Write the rest as soon as there is room; the device may want to know of it."""
+        self._pipe.unread(len(self._backlog))
+        if self._backlog and self._room < 0 and not self._closed:
+            # A number of its own: the clock watches the other one for what the client says.
+            self._room = os.dup(self._peer.fileno())
+            self._clock.watch_port(self._room, self._write, select.POLLOUT)
+        elif not self._backlog:
+            self._forget_room()
+
+    def _forget_room(self) -> None:
+        if self._room >= 0:
+            self._clock.unwatch_port(self._room)
+            os.close(self._room)
+            self._room = -1

@@ -71,7 +71,7 @@ BAD_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "option": (("run", "a", "--nope"), ("expected an option", "'--nope'", "telerig run --help")),
     "option of telerig": (("--nope",), ("'--nope'", "see telerig --help")),
     "mode": (("run", "a", "--mode", "fast"), ("'fast'", "virtual", "paced")),
-    "device": (("device", "can"), ("'can'", "obd", "gps")),
+    "device": (("device", "lin"), ("'lin'", "obd", "gps")),
     "port number": (("device", "obd", "--tcp", "99999"), ("65535", "'99999'")),
     "rate of an obd": (("device", "obd", "--rate", "5"), ("--rate", "gps")),
     "rate that a chip has not": (("device", "gps", "--rate", "1000"), ("1000", "expected")),

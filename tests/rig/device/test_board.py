@@ -139,8 +139,8 @@ def test_the_console_prints_as_a_board_does(device: Start) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("esp32", "--profile", "ublox_m8"), "--profile: expected obd or gps, found esp32"),
-        (("esp32", "--unpaced"), "--unpaced: expected obd, gps or mesh, found esp32"),
+        (("esp32", "--profile", "ublox_m8"), "--profile: expected obd, gps or can, found esp32"),
+        (("esp32", "--unpaced"), "--unpaced: expected obd, gps, mesh or can, found esp32"),
         (("esp32", "--rate", "5"), "--rate: expected a gps, found esp32"),
         (("obd", "--memory", "x"), "--memory: expected esp32 or mesh, found obd"),
         (("gps", "--http", "8080"), "--http: expected esp32, found gps"),

@@ -148,7 +148,7 @@ def test_a_device_that_stalls_leaves_the_client_with_full_buffers(play: Play) ->
 
 
 def test_any_other_peer_is_refused_in_one_line(play: Play) -> None:
-    """By either way of connecting; the text says what there is."""
+    """By either way of connecting; the text says what there is. `connect()` takes a moment."""
     played = play(
         """
         def body():
@@ -159,7 +159,7 @@ def test_any_other_peer_is_refused_in_one_line(play: Play) -> None:
                 try:
                     connect()
                 except ConnectionRefusedError as error:
-                    print(error)
+                    log(error)
 
         async def main():
             await asyncio.to_thread(body)
@@ -171,4 +171,79 @@ def test_any_other_peer_is_refused_in_one_line(play: Play) -> None:
     first, second = played.lines
     assert "a device of the world (radio.test:4403), found 127.0.0.1:9" in first
     assert "use --mode paced" in first
-    assert "found connect() to ('127.0.0.1', 9)" in second
+    assert first.startswith("0 ")
+    assert second.removeprefix("0.01 ") == first.removeprefix("0 ")
+
+
+def test_a_socket_that_is_there_already_connects(play: Play) -> None:
+    """It blocks in virtual time from then on, as python-can's client for socketcand wants it."""
+    played = play(
+        """
+        def body():
+            client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.connect(("radio.test", 4403))
+            log(client.getsockname(), client.getpeername(), client.family.name)
+            client.sendall(b"hello")
+            log(client.recv(100))
+            ready = select.select([client], [], [], 0.5)
+            log(ready[0])
+            client.settimeout(0.25)
+            try:
+                client.recv(100)
+            except TimeoutError:
+                log("timed out")
+            client.close()
+            time.sleep(0)
+            again = socket.socket()
+            again.settimeout(4)
+            again.connect(("radio.test", 4403))
+            log(again.getsockname()[1], again.gettimeout())
+            again.close()
+            time.sleep(1)
+
+        async def main():
+            at(1.25, lambda: device.write(b"one"))
+            await asyncio.to_thread(body)
+
+        play(main)
+        """,
+        prologue=DEVICE,
+    )
+    assert played.lines == [
+        "0 ('127.0.0.1', 49152) ('radio.test', 4403) AF_INET",
+        "0 device got b'hello' 5",
+        "1.25 b'one'",
+        "1.75 []",
+        "2 timed out",
+        "2 client gone",
+        "2 49153 4.0",
+        "2 client gone",
+    ]
+
+
+def test_who_reads_the_end_again_and_again_lets_time_pass(play: Play) -> None:
+    """python-can's client does so when its server is gone: a millisecond each time."""
+    played = play(
+        """
+        def body():
+            client = socket.socket()
+            client.connect(("radio.test", 4403))
+            ends = 0
+            while time.monotonic() < 3:
+                if select.select([client], [], [], 3 - time.monotonic())[0]:
+                    ends += client.recv(100) == b""
+            log(ends)
+
+        async def main():
+            at(2, lambda: SerialLine.hang_up(device))
+            await asyncio.to_thread(body)
+
+        play(main)
+        """,
+        prologue=DEVICE,
+    )
+    (line,) = played.lines
+    time_s, ends = line.split()
+    assert float(time_s) >= 3
+    assert 990 < int(ends) < 1010

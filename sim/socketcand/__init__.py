@@ -1,0 +1,1 @@
+"""The socketcand protocol: CAN buses over TCP, as python-can, Kayak and others speak it."""
