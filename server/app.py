@@ -38,7 +38,7 @@ from server.answers import (
     iso,
     refusal_response,
 )
-from server.catalogue import CATALOGUE
+from server.catalogue import all_signals
 from server.compat.routes import CompatApi
 from server.control.routes import CommandApi, command_refused
 from server.devices.routes import DeviceApi, registry_refused
@@ -120,7 +120,7 @@ class Api:
         gateway = self._gateway
         stale = gateway.stale
         content = []
-        for signal in CATALOGUE:
+        for signal in all_signals():
             reading = gateway.latest.get(signal.id)
             latest = None
             if reading is not None:

@@ -9,11 +9,15 @@ decodes it, so that a stored value is a whole number of steps.
 Ids are stable and stored: OBD mode 01 signals have the number of their PID, GPS signals
 1001 and up, derived signals 2001 and up, those of edge loggers 3001 and up, those of Meshtastic
 radios 4001 and up. An id is never reused for another meaning.
+
+Signals that a configuration brings (a CAN database file) have ids from 0x10000000 on; `register`
+adds them.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -31,7 +35,8 @@ class Signal(msgspec.Struct, frozen=True):
         resolution: smallest step of the source, in `unit`; the raw scaling of the column.
         minimum: smallest value that the source can express.
         maximum: largest value that the source can express.
-        source: "obd:010C" (mode and PID), "gps", "derived", "edge" or "mesh".
+        source: "obd:010C" (mode and PID), "gps", "derived", "edge", "mesh", or "can:EngineData"
+            (the message).
     """
 
     id: int
@@ -206,13 +211,41 @@ CATALOGUE: tuple[Signal, ...] = (
     *_EDGE,
     *_MESH,
 )
-"""All signals, ordered by id."""
+"""All built-in signals, ordered by id."""
 
 _BY_NAME = {signal.name: signal for signal in CATALOGUE}
 _BY_ID = {signal.id: signal for signal in CATALOGUE}
 SHORT_NAMES: dict[int, str] = {signal.id: signal.name for signal in CATALOGUE}
 """Short name of each signal id."""
 _BY_PATH = {signal.path: signal for signal in CATALOGUE}
+_own: dict[int, Signal] = {}
+
+
+def register(signals: Iterable[Signal]) -> None:
+    """Add signals that a configuration, or the store, knows; the same name again replaces.
+
+    A path that a built-in signal has stays with that one.
+
+    Raises:
+        CatalogueError: an id or a name is taken by another signal.
+    """
+    for signal in signals:
+        by_same_id, by_same_name = _BY_ID.get(signal.id), _BY_NAME.get(signal.name)
+        if by_same_id is not None and by_same_id.name != signal.name:
+            raise CatalogueError(
+                f"{signal.name} has the id {signal.id} of {by_same_id.name}; rename one of them"
+            )
+        if by_same_name is not None and by_same_name.id != signal.id:
+            raise CatalogueError(f"{signal.name} has the name of a built-in signal; rename it")
+        _own[signal.id] = _BY_ID[signal.id] = _BY_NAME[signal.name] = signal
+        SHORT_NAMES[signal.id] = signal.name
+        if _BY_PATH.get(signal.path, signal).id in _own:
+            _BY_PATH[signal.path] = signal
+
+
+def all_signals() -> tuple[Signal, ...]:
+    """Give the built-in signals and those that were registered, ordered by id."""
+    return (*CATALOGUE, *(_own[signal_id] for signal_id in sorted(_own)))
 
 
 def by_name(name: str) -> Signal:

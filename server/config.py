@@ -65,17 +65,18 @@ import difflib
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from server.catalogue import Signal, register
 from server.compat.config import CompatConfig, LoggerConfig
 from server.config_section import Section, Where, describe
 from server.control.schema import SchemaError
 from server.control.templates import load_templates, read_json_file
-from server.errors import ConfigError
+from server.errors import CatalogueError, ConfigError
 from server.links.registry import link_class
 from server.store.shown_url import shown
 from server.toml_lines import KeyPath, key_lines
@@ -170,11 +171,13 @@ class LogConfig(msgspec.Struct, frozen=True):
 
 
 class LinkConfig(msgspec.Struct, frozen=True):
-    """One link: its name, its kind, and the options that the kind's class made of its table."""
+    """One link: its name, its kind, the options that the kind's class made of its table, and the
+    signals that it adds to the catalogue."""
 
     name: str
     kind: str
     options: Any
+    signals: tuple[Signal, ...] = ()
 
 
 class GatewayConfig(msgspec.Struct, frozen=True):
@@ -190,6 +193,11 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     log: LogConfig = LogConfig()
     compat: CompatConfig = CompatConfig()
     links: tuple[LinkConfig, ...] = ()
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """Signals that the links add to the catalogue."""
+        return tuple(signal for link in self.links for signal in link.signals)
 
     def with_database_url(self, url: str) -> GatewayConfig:
         """Give the same configuration on another database."""
@@ -500,5 +508,21 @@ def _links(section: Section) -> tuple[LinkConfig, ...]:
         kind: str = table.text("kind")
         cls = link_class(kind, table.where)
         rest = {key: value for key, value in table.table.items() if key != "kind"}
-        links.append(LinkConfig(name, kind, cls.parse(name, rest, table.where)))
+        options = cls.parse(name, rest, table.where)
+        links.append(LinkConfig(name, kind, options, tuple(cls.signals(options))))
+        _register(links, table.where)
     return tuple(links)
+
+
+def _register(links: Sequence[LinkConfig], where: Where) -> None:
+    """Add the signals of the last link to the catalogue."""
+    newest = links[-1]
+    for link in links[:-1]:
+        both = {signal.name for signal in link.signals} & {s.name for s in newest.signals}
+        if both:
+            expected = "signals that no other link has (choose with the key signals)"
+            raise where.error((), expected, f"{min(both)} of link {link.name} too")
+    try:
+        register(newest.signals)
+    except CatalogueError as error:
+        raise where.error((), "signals with names and ids of their own", str(error)) from error

@@ -73,7 +73,14 @@ async def serve(
             s4_http = HttpConfig(config.http.host, config.compat.s4_port)
             listeners.append(stack.enter_context(listen(s4_http, "[compat] s4_port")))
         boot = int.from_bytes(os.urandom(4), "big")
-        hotlog = HotLog(url, device=config.device, boot=boot, clock=clock, vin=config.vehicle)
+        hotlog = HotLog(
+            url,
+            device=config.device,
+            boot=boot,
+            clock=clock,
+            vin=config.vehicle,
+            signals=config.signals,
+        )
         await hotlog.open()
         async with _read_pool(url) as pool:
             gateway = Gateway(config, boot, clock, hotlog, pool)

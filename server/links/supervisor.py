@@ -32,6 +32,8 @@ BACKOFF_FIRST_S = 0.5
 BACKOFF_LAST_S = 2.0  # looking for a local port costs next to nothing; a replug is seen soon
 BACKOFF_RESET_S = 30.0
 """A link that was up this long starts again with the first back-off."""
+NAMES_SHOWN = 5
+"""Stale signals that the reason names."""
 
 
 STOPPING = "gateway stops"

@@ -14,13 +14,15 @@ import asyncpg
 import msgspec
 import structlog
 
+from server.catalogue import Signal, register
 from server.clock import Clock
-from server.errors import StoreError
+from server.errors import CatalogueError, StoreError
 from server.readings import Reading
 from server.store.body import encode_body
 from server.store.connection import DATABASE_ERRORS, connect
 from server.store.migrate import migrate
 from server.store.sessions import close_session, name_vehicle, open_session, recover_sessions
+from server.store.signals import keep_signals
 
 log = structlog.get_logger("telerig.store")
 
@@ -83,10 +85,18 @@ class HotLog:
         boot: number of this run of the gateway.
         clock: for the instants of writing, opening, closing.
         vin: vehicle, where it is known from the start.
+        signals: those of the configuration, which no built-in catalogue has.
     """
 
     def __init__(
-        self, url: str, *, device: str, boot: int, clock: Clock, vin: str | None = None
+        self,
+        url: str,
+        *,
+        device: str,
+        boot: int,
+        clock: Clock,
+        vin: str | None = None,
+        signals: Sequence[Signal] = (),
     ) -> None:
         self.device = device
         self.boot = boot
@@ -94,6 +104,7 @@ class HotLog:
         self._url = url
         self._clock = clock
         self._vin = vin
+        self._signals = signals
         self._new_vin: str | None = None
         self._connection: asyncpg.Connection | None = None
 
@@ -103,12 +114,14 @@ class HotLog:
         Raises:
             DatabaseUnreachable: the database does not answer.
             MigrationError: its schema is not one that this version knows.
-            StoreError: another gateway writes for this device, or the database refuses to write.
+            StoreError: another gateway writes for this device, the database refuses to write, or
+                a signal has the id of another one that is stored.
         """
         connection = await connect(self._url)
         try:
             await migrate(connection, self._clock)
             await self._lock_device(connection)
+            register(await keep_signals(connection, self._signals, self._clock.now_ns()))
             recovered = await recover_sessions(connection, self.device)
             if recovered:
                 log.warning("sessions recovered", device=self.device, sessions=recovered)
@@ -118,6 +131,9 @@ class HotLog:
         except asyncpg.PostgresError as error:
             connection.terminate()
             raise StoreError(f"the database refuses to open a session: {error}") from error
+        except CatalogueError as error:
+            connection.terminate()
+            raise StoreError(f"a signal that is stored cannot be used: {error}") from error
         except BaseException:
             connection.terminate()
             raise

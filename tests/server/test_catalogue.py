@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from server.catalogue import CATALOGUE, by_id, by_name, by_path
+from server import catalogue
+from server.catalogue import (
+    CATALOGUE,
+    SHORT_NAMES,
+    Signal,
+    all_signals,
+    by_id,
+    by_name,
+    by_path,
+    register,
+)
 from server.errors import CatalogueError
 
 
@@ -48,3 +59,24 @@ def test_unknown_name_gets_a_suggestion() -> None:
         by_id(9999)
     with pytest.raises(CatalogueError, match=r"did you mean Vehicle\.Speed"):
         by_path("Vehicle.Sped")
+
+
+def test_signals_of_a_configuration() -> None:
+    """They are found as the built-in ones are; the same again replaces, others' ids are refused."""
+    own = Signal(0x1000_0001, "OwnSpeed", "Vehicle.Speed", "km/h", 1, 0, 300, "can:A")
+    try:
+        register([own])
+        assert (by_id(own.id), by_name("OwnSpeed")) == (own, own)
+        assert by_path("Vehicle.Speed").name == "SPEED"  # stays with the built-in one
+        assert all_signals()[-1] is own
+        assert SHORT_NAMES[own.id] == "OwnSpeed"
+        register([msgspec.structs.replace(own, path="Vehicle.CAN.A.OwnSpeed")])
+        assert by_path("Vehicle.CAN.A.OwnSpeed").id == own.id
+        with pytest.raises(CatalogueError, match="has the id 268435457 of OwnSpeed"):
+            register([msgspec.structs.replace(own, name="Other")])
+        with pytest.raises(CatalogueError, match="RPM has the name of a built-in signal"):
+            register([msgspec.structs.replace(own, id=0x1000_0002, name="RPM")])
+    finally:
+        del catalogue._own[own.id], catalogue._BY_ID[own.id], catalogue._BY_NAME["OwnSpeed"]
+        del SHORT_NAMES[own.id]
+        catalogue._BY_PATH.pop("Vehicle.CAN.A.OwnSpeed", None)

@@ -85,7 +85,7 @@ def test_environment_wins() -> None:
         ("[log]\nlevel = 'inof'", ":2: expected one of debug, info, warning, error (did you mean"),
         ("[database]\nurl = 'mysql://u:secret@h'", "found string 'mysql://u@h'"),
         ("[links.x]\nport = 1", ":1: expected a string for links.x.kind, found no such key"),
-        ("[links.x]\n\nkind = 'fkae'", ":3: expected one of esp32, fake, gps, mesh, mesh_uplink"),
+        ("[links.x]\n\nkind = 'fkae'", ":3: expected one of can, esp32, fake, gps, mesh"),
         ("[links.x]\nkind = 'fake'\nperiod = 2", ":3: expected a key that links.x has (did you"),
         ("[links.x]\nkind = 'fake'\nperiod_s = 'x'", ":3: expected a number from 0.0001 to 10"),
         ("[links.'a b']\nkind = 'fake'", ":1: expected a link name"),
