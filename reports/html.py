@@ -125,7 +125,8 @@ def _article(anchor: str, run: JudgedRun, *, alone: bool) -> Markup:
 
 
 def _link(run: JudgedRun, link: str) -> Markup:
-    strips = [f for f in (plots.latency_figure(run, link), plots.age_figure(run, link)) if f]
+    figures = (plots.latency_figure, plots.age_figure, plots.load_figure)
+    strips = [strip for figure in figures if (strip := figure(run, link)) is not None]
     histogram = plots.latency_histogram(run, link)
     aside = [element("div", sections.latency_table(run, link))]
     if histogram is not None:

@@ -29,6 +29,9 @@ _DRIVE_SIGNALS = (
     "FUEL_RATE",
     "GPS_SPEED",
     "ALT",
+    "VehicleSpeed",
+    "EngineSpeed",
+    "BoostPressure",
 )
 _MOST_STRIPS = 8
 _PERCENTILES = ("p50", "p95", "p99", "max")
@@ -131,6 +134,18 @@ def age_figure(run: JudgedRun, link: str) -> Markup | None:
     strip = Strip(lines, bands, _marks(run, f"{link}.age.", "s"), height=64.0, from_zero=True)
     picture = draw_strip(strip, span_of(run), axis=True, label=f"age of {link} values over time")
     return _figure("Age", "s, the oldest of the link's signals", lines, picture)
+
+
+def load_figure(run: JudgedRun, link: str) -> Markup | None:
+    """Return the load of the CAN bus over time; None for a link that is not on it."""
+    starts_ns, loads_pct = run.measures.bus.load_by_second()
+    if link != "can" or not len(starts_ns):
+        return None
+    lines = [Line("each second", "stored", run.seconds(starts_ns), np.array(loads_pct))]
+    bands = [band for band, of in _faults(run) if of in ("", link)]
+    strip = Strip(lines, bands, height=64.0, from_zero=True)
+    picture = draw_strip(strip, span_of(run), axis=True, label="load of the CAN bus over time")
+    return _figure("Bus load", "%, intermission included", lines, picture)
 
 
 def latency_marks(run: JudgedRun, link: str) -> list[Mark]:

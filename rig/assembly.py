@@ -11,6 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from firmware_stubs.plan import DEFAULT_FLUSH_MS
+from rig.can.setup import (
+    DOOR_KEYS,
+    can_doors,
+    can_link_config,
+    can_plan_hz,
+    can_setup,
+    interface_config,
+    socketcand_links,
+)
 from rig.faults.spec import FaultSpec
 from rig.mesh.setup import (
     RADIO_LINES,
@@ -23,14 +32,14 @@ from rig.mesh.setup import (
 )
 from rig.scenario.drive import build_drive, recorded_course
 from rig.scenario.gateway import UPLINK
-from rig.scenario.model import BASE, CAR, GPS_SIGNALS, MESH, Esp32Spec, Scenario
+from rig.scenario.model import BASE, CAN, CAR, GPS_SIGNALS, MESH, OBD, Esp32Spec, Scenario
 from rig.toml_text import toml_text
 from sim.esp32 import BoardSetup, GnssSetup, WifiSetup
 from sim.esp32.board import CONSOLE_BAUD
 from sim.mesh_setup import BASE_LINE, TCP
 from sim.route import COURSES, Route
 from sim.vehicle import VEHICLES, Ambient, Drive, Idle, KeyOff
-from sim.world import ESP32, Esp32Setup, GpsSetup, ObdSetup, WorldSetup, board_name
+from sim.world import ECU_RESPONSE_S, ESP32, Esp32Setup, GpsSetup, ObdSetup, WorldSetup, board_name
 
 DEFAULT_COURSE = "highway"
 # Before the drive the gateway starts and its links connect (python-OBD sleeps 1-3 s while it does);
@@ -39,6 +48,9 @@ LEAD_IN_S = 12.0
 LEAD_OUT_S = 3.0
 MESH_LEAD_OUT_S = 30.0  # a packet fills for some 20 s; what is lost then comes later
 BOARD_LEAD_OUT_S = 30.0  # a request that gets lost is repeated after 10 s, perhaps twice
+CAN_LEAD_IN_S = 8.0  # of a run in which no link sleeps while it connects
+BUS_EARLY_S = 4.0  # the car wakes up so long before the drive; the gateway is there by then
+BUS_QUIET_S = 1.0  # the car says no more at the end: what it said is with the gateway by then
 NODES = "nodes"
 LEAD_IN = "lead-in"
 LEAD_OUT = "lead-out"
@@ -67,7 +79,7 @@ def world_setup(scenario: Scenario) -> WorldSetup:
     drive = build_drive(scenario)
     waiting = KeyOff if scenario.phases[0].kind == "off" else Idle
     around = [
-        waiting(LEAD_IN, LEAD_IN_S),
+        waiting(LEAD_IN, lead_in_s(scenario)),
         *drive.phases,
         (KeyOff if scenario.phases[-1].kind == "off" else Idle)(LEAD_OUT, lead_out_s(scenario)),
     ]
@@ -79,15 +91,21 @@ def world_setup(scenario: Scenario) -> WorldSetup:
         ambient=Ambient(world.ambient_c, world.pressure_kpa),
         coolant_c=world.coolant_c,
         obd=ObdSetup(obd.profile, obd.baud, obd.paced, obd.ecu_latency_s)
-        if "obd" in scenario.needs
+        if OBD in scenario.needs and obd.can is None
         else None,
+        ecu_response_s=ECU_RESPONSE_S if obd.can is None else obd.ecu_latency_s,
         gps=GpsSetup(gps.profile, gps.baud, gps.rate_hz, gps.sentences, gps.cold_start_s, gps.paced)
         if "gps" in scenario.needs
         else None,
-        esp32=_esp32_setup(world.esp32, beside_adapter="obd" in scenario.needs)
+        esp32=_esp32_setup(world.esp32, beside_adapter=OBD in scenario.needs)
         if ESP32 in scenario.needs
         else None,
         mesh=mesh_setup(world.mesh) if MESH in scenario.needs else None,
+        can=can_setup(
+            scenario,
+            start_s=lead_in_s(scenario) - BUS_EARLY_S,
+            until_s=total_duration_s(scenario) - BUS_QUIET_S,
+        ),
     )
 
 
@@ -109,6 +127,11 @@ def _course(scenario: Scenario) -> Route:
     return recorded_course(scenario) or COURSES[DEFAULT_COURSE]
 
 
+def lead_in_s(scenario: Scenario) -> float:
+    """How long before the drive everything starts."""
+    return CAN_LEAD_IN_S if set(scenario.needs) == set(can_doors(scenario)) else LEAD_IN_S
+
+
 def lead_out_s(scenario: Scenario) -> float:
     """How long the last readings may travel: boards keep theirs until a packet is full or old."""
     longest_s = LEAD_OUT_S
@@ -123,15 +146,16 @@ def lead_out_s(scenario: Scenario) -> float:
 
 def total_duration_s(scenario: Scenario) -> float:
     """Lead-in, drive and lead-out."""
-    return LEAD_IN_S + scenario.duration_s + lead_out_s(scenario)
+    return lead_in_s(scenario) + scenario.duration_s + lead_out_s(scenario)
 
 
 def shifted_faults(scenario: Scenario) -> list[FaultSpec]:
     """The scenario's faults on the world's clock, whose drive begins after the lead-in."""
+    shift_s = lead_in_s(scenario)
     return [
         dataclasses.replace(
             fault,
-            windows=tuple((start + LEAD_IN_S, end + LEAD_IN_S) for start, end in fault.windows),
+            windows=tuple((start + shift_s, end + shift_s) for start, end in fault.windows),
         )
         for fault in scenario.faults
     ]
@@ -139,9 +163,8 @@ def shifted_faults(scenario: Scenario) -> list[FaultSpec]:
 
 def phase_windows(scenario: Scenario) -> list[tuple[str, float, float]]:
     """The scenario's phases on the world's clock."""
-    return [
-        (name, start_s + LEAD_IN_S, end_s + LEAD_IN_S) for name, start_s, end_s in scenario.windows
-    ]
+    shift_s = lead_in_s(scenario)
+    return [(name, start_s + shift_s, end_s + shift_s) for name, start_s, end_s in scenario.windows]
 
 
 def gateway_plan(
@@ -169,11 +192,10 @@ def gateway_config(
         "log": {"format": "json"},
         "links": {},
     }
-    if "obd" in ports:
-        config["links"]["obd"] = {
-            "kind": "obd",
-            "port": ports["obd"],
-            "baud": scenario.world.obd.baud,
+    if OBD in ports:
+        config["links"][OBD] = {
+            "kind": OBD,
+            **_obd_place(scenario, ports[OBD]),
             **_set(
                 protocol=spec.protocol,
                 fast=spec.fast,
@@ -190,6 +212,8 @@ def gateway_config(
             "port": ports["gps"],
             "baud": scenario.world.gps.baud,
         }
+    if CAN in ports:
+        config["links"][CAN] = can_link_config(scenario, ports[CAN])
     for name in board_names(scenario):
         if name in ports:
             config["links"][name] = {"kind": ESP32, "port": ports[name], "baud": CONSOLE_BAUD}
@@ -198,6 +222,14 @@ def gateway_config(
     if ESP32 in scenario.needs:
         config["api"] = {"secret": API_SECRET}
     return _merged(config, spec.config)
+
+
+def _obd_place(scenario: Scenario, place: str) -> dict[str, Any]:
+    """Return what leads the OBD link to its adapter, or to the bus itself."""
+    spec = scenario.world.obd
+    if spec.can is None:
+        return {"port": place, "baud": spec.baud}
+    return {"can": interface_config(OBD, spec.can, place)}
 
 
 def base_config(
@@ -215,7 +247,8 @@ def base_config(
 
 def gateway_ports(scenario: Scenario) -> list[str]:
     """The lines of the world at which a gateway has a serial port."""
-    lines = [link for link in scenario.needs if link not in (ESP32, MESH)]
+    over_tcp = socketcand_links(scenario)
+    lines = [link for link in scenario.needs if link not in (ESP32, MESH, *over_tcp)]
     if scenario.world.esp32.transport == "serial":
         lines += board_names(scenario)
     return lines + ([] if scenario.world.mesh.transport == TCP else radio_lines(scenario))
@@ -224,6 +257,11 @@ def gateway_ports(scenario: Scenario) -> list[str]:
 def tcp_radios(scenario: Scenario) -> list[str]:
     """The radios that gateways reach over TCP."""
     return radio_lines(scenario) if scenario.world.mesh.transport == TCP else []
+
+
+def tcp_links(scenario: Scenario) -> list[str]:
+    """The links, and the radios, that gateways reach over TCP."""
+    return [*tcp_radios(scenario), *socketcand_links(scenario)]
 
 
 def radio_lines(scenario: Scenario) -> list[str]:
@@ -251,8 +289,8 @@ def devices(scenario: Scenario) -> dict[str, str]:
 def plan_of(scenario: Scenario) -> dict[str, dict[str, float | None]]:
     """What the gateway is asked to deliver: link -> signal -> rate in Hz (None: all it can)."""
     plan: dict[str, dict[str, float | None]] = {}
-    if "obd" in scenario.needs:
-        plan["obd"] = dict(scenario.gateway.plan)
+    if OBD in scenario.needs:
+        plan[OBD] = dict(scenario.gateway.plan)
     if "gps" in scenario.needs:
         rate_hz = scenario.world.gps.rate_hz
         plan["gps"] = dict.fromkeys(GPS_SIGNALS, rate_hz)
@@ -261,6 +299,8 @@ def plan_of(scenario: Scenario) -> dict[str, dict[str, float | None]]:
         plan[ESP32] = {**spec.plan, **dict.fromkeys(GPS_SIGNALS, spec.gps.rate_hz)}
     if MESH in scenario.needs:
         plan[MESH] = dict(mesh_plan_hz(scenario.gateway.mesh))
+    if CAN in scenario.needs:
+        plan[CAN] = can_plan_hz(scenario)
     return plan
 
 
@@ -279,7 +319,11 @@ def _comparable(config: Mapping[str, Any]) -> Any:
     plain["http"].pop("port")
     plain["database"].pop("url")
     for link in plain["links"].values():
-        link.pop("port")
+        for table in (link, link.get("can", {})):
+            for key in ("port", *DOOR_KEYS):
+                table.pop(key, None)
+        if "dbc" in link:
+            link["dbc"] = [Path(path).name for path in link["dbc"]]
     return plain
 
 

@@ -108,6 +108,9 @@ SIZE = Dimension(
     "70 MB",
 )
 BYTE_RATE = Dimension("byte rate", "B/s", {"B/s": 1.0, "kB/s": 1e3, "MB/s": 1e6}, "200 B/s")
+BIT_RATE = Dimension(
+    "bit rate", "bit/s", {"bit/s": 1.0, "kbit/s": 1e3, "Mbit/s": 1e6}, "250 kbit/s"
+)
 PERCENTAGE = Dimension("percentage", "%", {"%": 1.0}, "2 %")
 TEMPERATURE = Dimension("temperature", "°C", {"°C": 1.0, "C": 1.0}, "5 °C")
 DISTANCE = Dimension("distance", "m", {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3}, "3 m")
@@ -126,6 +129,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
     RATE,
     SIZE,
     BYTE_RATE,
+    BIT_RATE,
     PERCENTAGE,
     TEMPERATURE,
     DISTANCE,

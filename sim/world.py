@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
+from sim.can_setup import CanSetup
 from sim.car import Car, build_car, fleet_drive, fleet_spec
 from sim.elm327 import PROFILES as ADAPTERS
 from sim.elm327 import Elm327
@@ -23,13 +24,15 @@ from sim.serial_line import USB_FRAME_S, SerialLine
 from sim.streams import RandomStreams
 from sim.vehicle import FOCUS_ST, Ambient, Drive, VehicleSpec
 
-if TYPE_CHECKING:  # it needs the package `meshtastic`, which not every world has
+if TYPE_CHECKING:  # they need packages that not every world has
+    from sim.can_side import CanSide
     from sim.mesh import Mesh
 
 NoteListener = Callable[[float, str, str, str, Mapping[str, Any]], None]
 
 ECU_RESPONSE_S = (0.008, 0.020)
 ESP32 = "esp32"
+CAN = "can"
 CAR_SPACING_M = 137.0  # between the starts of the cars of a fleet
 
 
@@ -88,6 +91,8 @@ class WorldSetup:
         course: where the road leads.
         coolant_c: coolant temperature at the start; None is warm.
         obd, gps, esp32, mesh: None leaves the device out.
+        can: what stands on the car's bus besides its diagnostics; None: nothing.
+        ecu_response_s: the ECUs' response time range in seconds, where `obd` does not say it.
     """
 
     drive: Drive
@@ -99,6 +104,8 @@ class WorldSetup:
     gps: GpsSetup | None = field(default_factory=GpsSetup)
     esp32: Esp32Setup | None = None
     mesh: MeshSetup | None = None
+    can: CanSetup | None = None
+    ecu_response_s: tuple[float, float] = ECU_RESPONSE_S
 
 
 class World:
@@ -152,6 +159,16 @@ class World:
         self.mesh: Mesh | None = None
         if setup.mesh is not None:
             self.mesh = self._attach_radios(setup.mesh)
+        self.can: CanSide | None = None
+        if setup.can is not None:
+            self.can = self._attach_can(setup.can)
+
+    def connect(self, line: str) -> SerialLine | None:
+        """Open a connection to the TCP server of the device on `line`; None where it refuses."""
+        if self.can is not None and line in self.can.doors:
+            return self.can.connect(line)
+        assert self.mesh is not None
+        return self.mesh.connect(line)
 
     def motion(self, time_s: float) -> Motion:
         """Where the car truly is and how it moves at `time_s`; not earlier than asked before."""
@@ -241,6 +258,20 @@ class World:
         self.lines.update(mesh.lines)
         return mesh
 
+    def _attach_can(self, setup: CanSetup) -> CanSide:
+        from sim.can_side import CanSide
+
+        side = CanSide(
+            self.env,
+            setup,
+            self.car,
+            self.streams.stream,
+            self.epoch_ns,
+            lambda what, node: self.note(CAN, what, node),
+        )
+        self.lines.update(side.lines)
+        return side
+
     def _mesh_car(self, number: int) -> Car:
         """Return the car of the `number`-th vehicle with a radio; nothing asks its ECUs."""
         setup, prefix = self.setup, f"mesh-car-{number}/"
@@ -290,8 +321,9 @@ class World:
             ambient=setup.ambient,
             coolant_c=setup.coolant_c,
             on_sample=on_sample,
-            response_time_s=setup.obd.ecu_response_s if setup.obd else ECU_RESPONSE_S,
+            response_time_s=setup.obd.ecu_response_s if setup.obd else setup.ecu_response_s,
             start_m=start_m,
+            paced_bus=setup.can is None or setup.can.paced,
         )
 
     def _attributed(self, on_sample: Any) -> Any:

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rig.faults import board, bytestream, device, noise, radio
+from rig.faults import board, bytestream, canbus, device, noise, radio
 from rig.faults.strike import End, Strike
-from rig.quantity import BYTE_RATE, DURATION, LEVEL, PERCENTAGE, Dimension
+from rig.quantity import BIT_RATE, BYTE_RATE, DURATION, LEVEL, PERCENTAGE, Dimension
 
 Begin = Callable[[Strike], End | None]
 """Begins a strike; returns what undoes it, or None where it ends by itself."""
 
-SERIAL_LINKS = ("obd", "gps", "esp32", "mesh")
+SERIAL_LINKS = ("obd", "gps", "esp32", "mesh", "can")
+BUS_LINKS = ("can", "obd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,23 @@ _REASON = Parameter(
     choices=("watchdog", "brown-out", "power-on"),
     default="watchdog",
 )
+_PER_FRAME = Parameter("probability", "probability_pct", "of each frame", PERCENTAGE, maximum=100.0)
+_ERROR = Parameter(
+    "error",
+    "error",
+    "what the receivers, or the sender, find wrong",
+    choices=("any", "bit", "stuff", "crc", "form", "ack"),
+    default="any",
+)
+_NODE = Parameter(
+    "node",
+    "node",
+    "whose frames: those of the engine's control unit, or of the link's door",
+    choices=("engine", "door"),
+    default="engine",
+)
+_BUS_LOAD = Parameter("load", "load_pct", "of the bus", PERCENTAGE, default=100.0, maximum=100.0)
+_BIT_RATE = Parameter("rate", "rate_bps", "the wrong one", BIT_RATE, maximum=1e6)
 
 
 def _kinds(*kinds: FaultKind) -> Mapping[str, FaultKind]:
@@ -131,4 +149,9 @@ FAULT_KINDS: Mapping[str, FaultKind] = _kinds(
     FaultKind("radio_reboot", radio.radio_reboot, links=("mesh",), lasts=False),
     FaultKind("radio_freeze", radio.radio_freeze, primary="for", links=("mesh",)),
     FaultKind("radio_fade", radio.radio_fade, (_SIGNAL,), "by", links=("mesh",)),
+    FaultKind("can_error", canbus.can_error, (_PER_FRAME, _ERROR), "probability", links=BUS_LINKS),
+    FaultKind("can_bus_off", canbus.can_bus_off, (_NODE,), "node", links=BUS_LINKS),
+    FaultKind("can_mute", canbus.can_mute, primary="for", links=("can",)),
+    FaultKind("can_flood", canbus.can_flood, (_BUS_LOAD,), "load", links=BUS_LINKS),
+    FaultKind("can_wrong_rate", canbus.can_wrong_rate, (_BIT_RATE,), "rate", links=BUS_LINKS),
 )

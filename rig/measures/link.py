@@ -5,7 +5,8 @@ A reading belongs to a window by the instant at which it was measured.
 * latency: from the instant measured to received, committed, or arrived at a WebSocket client.
 * rate: readings stored per second.
 * coverage: stored of those called for. Where the plan gives a rate, rate times time is called for;
-  where it says "as fast as the link allows", each sample that the world took. On GPS, each epoch at
+  where it says "as fast as the link allows", each sample that the world took. On CAN a rate is the
+  most that is wanted: no more than the bus carried is called for. On GPS, each epoch at
   which the receiver had a fix. A signal that is stored more often than called for counts as 100 %,
   so it makes up for no other.
   `coverage.worst` is that of the worst signal, of whole readings called for (a signal that is due
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -47,6 +48,8 @@ class Link:
         published: per signal name, what a WebSocket client got.
         samples: per signal name, what the world took.
         plan: per signal name, the rate called for in Hz, or None for "as fast as the link allows".
+        carried: per signal name, the samples of which the plan wants a part: no more than these
+            are called for.
         devices: how many devices of their own the link is made of; 0: it is the gateway's.
         real: True where the device was real: the world took no samples, and the instant measured
             is the one that the gateway gives.
@@ -59,6 +62,7 @@ class Link:
     plan: Mapping[str, float | None]
     real: bool = False
     devices: int = 0
+    carried: Mapping[str, Samples] = field(default_factory=dict)
 
     # -- latency ---------------------------------------------------------------------------------
     @cached_property
@@ -106,6 +110,9 @@ class Link:
         for signal, rate_hz in self.plan.items():
             if rate_hz is not None:
                 due = rate_hz * window.duration_s * max(1, self.devices)
+                carried = self.carried.get(signal)
+                if carried is not None:
+                    due = min(due, _count(carried.time_ns[carried.valid], window))
             else:
                 samples = self.samples.get(signal)
                 due = 0 if samples is None else _count(samples.time_ns[samples.valid], window)
@@ -149,7 +156,11 @@ class Link:
         if self.real:
             return _count(matched.measured_ns, window)
         sampled = np.unique(matched.sample[matched.has_sample])
-        return _count(matched.samples.time_ns[sampled], window)
+        times_ns = matched.samples.time_ns[sampled]
+        wanted = self.samples.get(signal)
+        if wanted is not None and len(wanted.time_ns) < len(matched.samples.time_ns):
+            times_ns = np.intersect1d(times_ns, wanted.time_ns)  # of changes: those alone
+        return _count(times_ns, window)
 
     # -- time -------------------------------------------------------------------------------------
     def time_errors_ms(self, window: Window) -> Floats:

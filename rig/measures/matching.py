@@ -4,6 +4,13 @@
   answered before the next one goes out, so this is the sample that the reply carried. Two readings
   that match one sample are one reading too many.
 * GPS: the sample of the same UTC epoch, to 5 ms, as the sentences' times are cut to 10 ms.
+* CAN: the latest sample at the instant that the reading gives for itself, which is bus time, or up
+  to 2 ms later, because adapters cut their time stamps to milliseconds. A sample stands where its
+  frame ended on the bus: before that nobody can know the value, and how long a frame waits for the
+  bus is no merit or fault of a gateway. A door without time stamps leaves the gateway the instant
+  of reading, at which a newer frame may be there: the order decides then, and the value, for
+  frames of the last 30 ms (200 ms in wall time, where the world may be late). Each sample has one
+  reading there.
 * Devices of their own (ESP32): a row stands at an instant of the device's grid, and its samples are
   taken right after it. So it is the device's next sample, if it came until the row was closed; or
   the one before the reading's instant where that is nearer, because the device's clock was ahead:
@@ -25,6 +32,8 @@ from rig.record.streams import Sample
 
 EPOCH_TOLERANCE_NS = 5_000_000
 EPOCH_LINK = "gps"
+BUS_LINK = "can"
+STAMP_NS = 2_000_000
 CLOCK_NS = 500_000_000
 ROW_CLOSED_NS = 1_100_000_000
 _LAST_SOUND_STATE = (
@@ -94,18 +103,45 @@ def samples_by_signal(samples: list[Sample]) -> dict[tuple[str, str], Samples]:
 NO_SAMPLES = Samples(ints([]), floats([]), floats([]))
 
 
-def match(readings: Readings, info: SignalInfo, samples: Samples) -> Matched:
-    """Return the sound ones of one signal's `readings`, each with its sample."""
+def match(readings: Readings, info: SignalInfo, samples: Samples, late_ns: int = 0) -> Matched:
+    """Return the sound ones of one signal's `readings`, each with its sample.
+
+    Args:
+        readings: of one signal.
+        info: the signal.
+        samples: the world's.
+        late_ns: on CAN, how far behind its frame a reading's own instant may be.
+    """
     readings = readings.where(readings.state <= _LAST_SOUND_STATE)
     readings = readings.where(np.lexsort((readings.seq, readings.received_ns)))
     if info.link == EPOCH_LINK:
         sample = _match_epoch(readings.time_ns, samples.time_ns)
+    elif info.link == BUS_LINK:
+        sample = _match_frame(readings, samples, late_ns)
     else:
         sample = np.searchsorted(samples.time_ns, readings.received_ns, side="right") - 1
     measured = readings.time_ns.copy()
     found = sample != NO_SAMPLE
     measured[found] = samples.time_ns[sample[found]]
     return Matched(info, readings, sample, samples, measured)
+
+
+def _match_frame(readings: Readings, samples: Samples, late_ns: int) -> Ints:
+    latest = np.searchsorted(samples.time_ns, readings.time_ns + STAMP_NS, side="right") - 1
+    if not late_ns or not len(samples.time_ns):
+        return np.asarray(latest)
+    sample = latest.tolist()
+    earliest = np.searchsorted(samples.time_ns, readings.time_ns - late_ns).tolist()
+    values, carried = readings.value.tolist(), samples.wire.tolist()
+    following = len(carried)
+    for index in range(len(sample) - 1, -1, -1):
+        newest = min(sample[index], following - 1)
+        candidates = range(newest, earliest[index] - 1, -1)
+        same = next((place for place in candidates if carried[place] == values[index]), newest)
+        if newest >= earliest[index]:
+            sample[index] = same
+        following = sample[index]
+    return ints(sample)
 
 
 def match_devices(readings: Readings, info: SignalInfo, samples: Mapping[int, Samples]) -> Matched:
@@ -124,6 +160,13 @@ def match_devices(readings: Readings, info: SignalInfo, samples: Mapping[int, Sa
     known = sample != NO_SAMPLE
     measured[known] = together.time_ns[sample[known]]
     return Matched(info, readings, sample, together, measured)
+
+
+def changes(samples: Samples) -> Samples:
+    """Return the first sample, and those whose value on the wire is another one than before."""
+    wire = samples.wire
+    chosen = np.append(True, wire[1:] != wire[:-1]) if len(wire) else wire == wire
+    return Samples(samples.time_ns[chosen], samples.true[chosen], wire[chosen])
 
 
 def joined(parts: Iterable[Samples]) -> Samples:

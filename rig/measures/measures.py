@@ -25,6 +25,8 @@ from rig.measures.arrays import (
     published_readings,
     stored_readings,
 )
+from rig.measures.bus import BUS_MEASURES, Bus, count_strange
+from rig.measures.bus import LINK as CAN_LINK
 from rig.measures.counts import (
     count_board_events,
     count_doubled,
@@ -37,6 +39,7 @@ from rig.measures.matching import (
     NO_SAMPLES,
     Matched,
     Samples,
+    changes,
     joined,
     match,
     match_devices,
@@ -47,10 +50,11 @@ from rig.measures.position import Track, stored_track
 from rig.measures.rows import count_invented, longest_gap_s, match_rows, rows_of, sound, step_ns
 from rig.measures.signals import signals_of
 from rig.measures.stale import marks_of, unmarked_s, wrongly_marked_s
+from rig.measures.states import degraded_pct
 from rig.measures.uplinks import LINK as ESP32_LINK
 from rig.measures.uplinks import UPLINK_MEASURES, Uplinks
 from rig.measures.windows import Window, window_of
-from rig.record.manifest import Manifest, SignalInfo
+from rig.record.manifest import CanInfo, Manifest, SignalInfo
 from rig.record.reader import RecordReader
 from rig.record.streams import link_of_wire
 
@@ -94,6 +98,7 @@ class Measures:
         self._marks = marks_of(record.events, record.manifest.end_ns)
         self._uplinks = Uplinks(record)
         self._air = Air(record)
+        self.bus = Bus(record)
         samples = samples_by_signal(record.samples)
         self._devices = {name: n for n, name in enumerate(record.manifest.devices, LOCAL + 1)}
         names = {source for source, _ in samples} | set(record.manifest.plan) | set(record.links)
@@ -184,6 +189,8 @@ class Measures:
         if devices:
             return self._device_link(name, devices, samples)
         own = {signal: rows for (source, signal), rows in samples.items() if source == name}
+        if name == CAN_LINK and self.manifest.can is not None:
+            return self._can_link(self.manifest.can, own)
         return Link(
             name,
             stored=self._match(self._stored, name, own),
@@ -209,6 +216,24 @@ class Measures:
             plan=self.manifest.plan.get(name, {}),
             real=name in self.manifest.real_links,
             devices=len(devices),
+        )
+
+    def _can_link(self, info: CanInfo, carried: dict[str, Samples]) -> Link:
+        """Return what the gateway read of the bus; signals with a rate are wanted in part."""
+        plan = self.manifest.plan.get(CAN_LINK, {})
+        wanted = {
+            name: changes(rows) if name in info.changes else rows
+            for name, rows in carried.items()
+            if name in plan and plan[name] is None
+        }
+        return Link(
+            CAN_LINK,
+            stored=self._match(self._stored, CAN_LINK, carried),
+            published=self._match(self._published, CAN_LINK, carried),
+            samples=wanted,
+            plan=plan,
+            carried={name: carried.get(name, NO_SAMPLES) for name in plan},
+            real=CAN_LINK in self.manifest.real_links,
         )
 
     def _mesh_link(self, devices: list[str], samples: dict[tuple[str, str], Samples]) -> Link:
@@ -279,7 +304,9 @@ class Measures:
             info = self.signals.get(signal)
             if info is not None and (info.link or _DERIVED) == link:
                 rows = readings.where(readings.signal == signal)
-                matched[info.name] = match(rows, info, samples.get(info.name, NO_SAMPLES))
+                own = samples.get(info.name, NO_SAMPLES)
+                late_ns = 0 if self.manifest.can is None else self.manifest.can.late_ns
+                matched[info.name] = match(rows, info, own, late_ns)
         return matched
 
     def _compute(self, name: str, phase: str | None, except_faults: bool) -> Measured | None:
@@ -319,6 +346,14 @@ class Measures:
             found = self._of_mesh(link, name, window)
             if found is not None:
                 return found
+        if name == "degraded":
+            share = degraded_pct(self._events, link.name, window, self.manifest.end_ns)
+            return _value(share, "%")
+        if link.name == CAN_LINK and name in BUS_MEASURES:
+            value, unit = self.bus.figure(name, window, whole=whole)
+            return _value(value, unit)
+        if link.name == CAN_LINK and name == "invented":
+            return _value(count_strange(link, window), "")
         if name == "provisioned" and link.name in self.manifest.devices.values():
             events = [e for e in self._events if e.kind == "provision"]
             done = sum(event.detail["name"] == "done" for event in events)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-LINKS: tuple[str, ...] = ("obd", "gps", "esp32", "mesh")
+LINKS: tuple[str, ...] = ("obd", "gps", "esp32", "mesh", "can")
 """The links that a scenario can need."""
 
 PERCENTILES: tuple[str, ...] = ("p50", "p95", "p99", "max")
@@ -123,6 +123,9 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
         "s",
         "longest time for which a mark as stale outlived the arrival of a new reading",
     ),
+    MeasureName(
+        "<link>.degraded", "%", "time for which the gateway said that the link was degraded"
+    ),
     MeasureName("<link>.counter.<name>", "", "a counter that the link reports"),
     MeasureName("gps.position_error.<pNN>", "m", "distance from the truth", needs_truth=True),
     MeasureName(
@@ -185,6 +188,30 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
         needs_truth=True,
     ),
     MeasureName("mesh.gap.max", "s", "longest time of which no reading of a vehicle ever came"),
+    MeasureName("can.frames", "", "frames that passed on the bus"),
+    MeasureName(
+        "can.frames.lost",
+        "",
+        "frames that passed on the bus while the gateway's door was open to it, less those that "
+        "its link counted",
+        needs_truth=True,
+    ),
+    MeasureName(
+        "can.bus_load",
+        "%",
+        "time for which the bus carried frames and error frames, intermission included",
+    ),
+    MeasureName("can.bus_load.max", "%", "the same of the second with the most"),
+    MeasureName("can.error_frames", "", "error frames on the bus"),
+    MeasureName(
+        "can.bus_off", "", "times that a controller left the bus because it had too many errors"
+    ),
+    MeasureName(
+        "can.invented",
+        "",
+        "readings stored of which the bus carried no value, or another one",
+        needs_truth=True,
+    ),
     MeasureName(
         "derived.fidelity.max",
         "step",

@@ -15,7 +15,7 @@ from rig.record.streams import Stream
 
 CONTEXT_ROWS = 5
 # Rows of one instant differ together: the world comes first, then the wire, then the gateway.
-_CAUSES_FIRST = ("truth", "samples", "wire", "air", "heard", "published", "stored")
+_CAUSES_FIRST = ("truth", "samples", "can", "wire", "air", "heard", "published", "stored")
 
 
 @dataclass(frozen=True, slots=True)

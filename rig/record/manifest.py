@@ -65,6 +65,21 @@ class MeshInfo(msgspec.Struct, frozen=True):
     bounds: dict[str, float] = {}
 
 
+class CanInfo(msgspec.Struct, frozen=True):
+    """The CAN bus of a run, as far as figures need it.
+
+    Attributes:
+        bitrate_bps: of the bus.
+        changes: signals that the gateway is asked for whenever they change.
+        late_ns: how far behind its frame the instant may be that a reading gives for itself; 0
+            where the door tells bus time.
+    """
+
+    bitrate_bps: int
+    changes: list[str] = []
+    late_ns: int = 0
+
+
 class Manifest(msgspec.Struct, kw_only=True):
     """What a record says about its run. All times are the world's UTC in nanoseconds.
 
@@ -87,6 +102,7 @@ class Manifest(msgspec.Struct, kw_only=True):
             truth of a signal bears the signal's name.
         signals: signal id -> what the catalogue says; empty means the catalogue of today.
         mesh: the radios, where the run has some.
+        can: the CAN bus, where the run has the link.
         real_links: links whose device was real: the world has no truth about them.
         limits: what was declared, so that the run can be judged again.
         versions: of Python, of telerig and its libraries, of the gateway's sources.
@@ -111,6 +127,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     truth_columns: list[str] = []
     signals: dict[int, SignalInfo] = {}
     mesh: MeshInfo | None = None
+    can: CanInfo | None = None
     real_links: list[str] = []
     limits: list[Limit] = []
     versions: dict[str, str] = {}

@@ -15,19 +15,21 @@ from rig.record.errors import RecordError
 from rig.record.manifest import Manifest, manifest_from
 from rig.record.streams import (
     AIR,
+    CAN,
     EVENTS,
     FIXED_STREAMS,
     HEARD,
     LOG_FILE,
     MANIFEST_FILE,
     PUBLISHED,
-    RADIO_STREAMS,
     SAMPLES,
+    SOME_STREAMS,
     STORED,
     STORED_AT,
     SUFFIX,
     TRUTH,
     WIRE_PREFIX,
+    CanRow,
     Event,
     Published,
     Reception,
@@ -84,8 +86,8 @@ class RecordReader:
     @property
     def streams(self) -> list[Stream]:
         """Every stream of the record, wires included, sorted by name."""
-        radio = [s for s in RADIO_STREAMS if (self.folder / s.file_name).exists()]
-        streams = [*FIXED_STREAMS, *radio, *(wire_stream(link) for link in self.links)]
+        there = [s for s in SOME_STREAMS if (self.folder / s.file_name).exists()]
+        streams = [*FIXED_STREAMS, *there, *(wire_stream(link) for link in self.links)]
         return sorted(streams, key=lambda stream: stream.name)
 
     @cached_property
@@ -127,6 +129,11 @@ class RecordReader:
     def heard(self) -> list[Reception]:
         """What became of those frames at each radio in earshot, in order of their ends."""
         return self.rows(HEARD)
+
+    @cached_property
+    def can(self) -> list[CanRow]:
+        """The frames and error frames of the CAN bus, in order of their ends."""
+        return self.rows(CAN)
 
     def wire(self, link: str) -> list[WireChunk]:
         """Return the bytes of `link`; empty if none were recorded."""

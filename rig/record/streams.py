@@ -127,6 +127,32 @@ class Reception(NamedTuple):
     snr_db: float
 
 
+class CanRow(NamedTuple):
+    """A frame at the instant at which it ended on the car's CAN bus.
+
+    `flags` adds up `CAN_EXTENDED`, `CAN_REMOTE` and `CAN_ERROR`. `text` is its data (latin-1, as
+    `WireChunk.text`); of an error frame the kind of error, and `id` and `sender` are those of the
+    frame that it destroyed. `bits` is how long the bus was busy with it, intermission excluded.
+    """
+
+    time_ns: int
+    sender: str
+    id: int
+    flags: int
+    text: str
+    bits: int = 0
+
+    @property
+    def data(self) -> bytes:
+        """The frame's data; none of an error frame."""
+        return b"" if self.flags & CAN_ERROR else self.text.encode("latin-1")
+
+
+CAN_EXTENDED = 1
+CAN_REMOTE = 2
+CAN_ERROR = 4
+
+
 class Event(NamedTuple):
     """Something worth a line: a fault's start, a link's state, a trouble code."""
 
@@ -171,9 +197,15 @@ AIR = Stream("air", Transmission, 0, in_trace=True)
 HEARD = Stream("heard", Reception, 0, in_trace=True)
 RADIO_STREAMS = (AIR, HEARD)
 
+# Likewise of runs that have the CAN link.
+CAN = Stream("can", CanRow, 0, in_trace=True)
+SOME_STREAMS = (*RADIO_STREAMS, CAN)
+"""Streams that not every record has."""
+
 MANIFEST_FILE = "run.json"
 VERDICT_FILE = "verdict.json"
 LOG_FILE = "gateway.log"
+CAN_LOG_FILE = "can.blf"
 
 
 def wire_stream(link: str) -> Stream:

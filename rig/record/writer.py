@@ -20,6 +20,7 @@ from rig.record.errors import RecordError
 from rig.record.manifest import Manifest, manifest_from
 from rig.record.streams import (
     AIR,
+    CAN,
     EVENTS,
     FIXED_STREAMS,
     HEARD,
@@ -30,6 +31,7 @@ from rig.record.streams import (
     STORED,
     STORED_AT,
     TRUTH,
+    CanRow,
     Reception,
     Stream,
     Transmission,
@@ -183,6 +185,10 @@ class RecordWriter:
     def heard(self, row: Reception) -> None:
         """Keep what became of a frame at a radio."""
         self._append(HEARD, row)
+
+    def can(self, row: CanRow) -> None:
+        """Keep a frame, or an error frame, of the CAN bus."""
+        self._append(CAN, row)
 
     def event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None:
         """Keep something worth a line; `detail` holds plain values."""

@@ -293,13 +293,18 @@ class Table:
         return node.as_quantity(dimension, minimum=minimum, maximum=maximum, above=above)
 
 
-def read_document(path: Path) -> yaml.Node:
+def read_document(path: Path, what: str = "scenario", beginning: str = "rig: 1") -> yaml.Node:
     """Return the root node of the one YAML document in `path`.
+
+    Args:
+        path: the file.
+        what: it is, for messages.
+        beginning: how such a file begins.
 
     Raises:
         ScenarioError: no such file, not UTF-8, not YAML, empty, or more than one document.
     """
-    text = _read_text(path)
+    text = _read_text(path, what)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.reader.ReaderError as error:
@@ -315,7 +320,7 @@ def read_document(path: Path) -> yaml.Node:
     except RecursionError:
         raise ScenarioError(path, 0, "YAML", "brackets nested too deep") from None
     if root is None:
-        raise ScenarioError(path, 1, "a scenario", "an empty file", "start with `rig: 1`")
+        raise ScenarioError(path, 1, f"a {what}", "an empty file", f"start with `{beginning}`")
     return root
 
 
@@ -328,12 +333,12 @@ def _yaml_problem(problem: str) -> tuple[str, str]:
     return "YAML", problem.removeprefix("found ") or "something else"
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, what: str) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
         reason = error.strerror or "an unreadable file"
-        raise ScenarioError(path, 0, "a readable scenario file", reason.lower()) from error
+        raise ScenarioError(path, 0, f"a readable {what} file", reason.lower()) from error
     if len(data) > MAXIMUM_BYTES:
         raise ScenarioError(path, 0, f"at most {MAXIMUM_BYTES} bytes", f"{len(data)} bytes")
     try:

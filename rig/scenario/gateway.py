@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rig.quantity import DURATION, RATE
+from rig.scenario.can import read_can_plan
 from rig.scenario.document import Entry, Node, Plain, Table, suggestion
 from rig.scenario.mesh import read_mesh_plan
 from rig.scenario.model import DEFAULT_PLAN_HZ, GatewaySpec
@@ -19,6 +20,7 @@ GATEWAY_KEYS = (
     "fast",
     "protocol",
     "mesh",
+    "can",
     "config",
 )
 # Faster than any adapter: "as fast as it goes" is a rate of 1000 Hz.
@@ -45,6 +47,7 @@ def read_gateway(node: Node | None) -> GatewaySpec:
         fast=None if fast is None else fast.as_boolean("'fast'"),
         protocol=None if protocol is None else protocol.as_word(OBD_PROTOCOLS, "an OBD protocol"),
         mesh=read_mesh_plan(table.get("mesh")),
+        can=read_can_plan(table.get("can")),
         config={} if config is None else _read_config(config),
     )
 
@@ -86,6 +89,11 @@ RESERVED_KEYS = (
         (("links", link, key))
         for link in ("obd", "gps", "esp32", UPLINK)
         for key in ("kind", "port", "baud")
+    ),
+    ("links", "obd", "can"),
+    *(
+        ("links", "can", key)
+        for key in ("kind", "interface", "channel", "host", "port", "bitrate", "dbc", "signals")
     ),
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from rig.faults.catalogue import FAULT_KINDS
 from rig.faults.spec import FaultSpec
 from rig.measures.names import LINKS
 from rig.scenario.document import Node, Variables, read_document, suggestion
@@ -18,7 +19,7 @@ from rig.scenario.errors import MissingExtraError
 from rig.scenario.faults import read_faults
 from rig.scenario.gateway import read_gateway
 from rig.scenario.limits import MODES, read_after, read_limits
-from rig.scenario.model import MESH, Scenario
+from rig.scenario.model import CAN, MESH, OBD, Scenario
 from rig.scenario.phases import read_phases
 from rig.scenario.world import read_world
 
@@ -40,8 +41,9 @@ SCENARIO_KEYS = (
 )
 FORMAT_VERSION = 1
 USUAL_LINKS = ("obd", "gps")
-MESH_PACKAGE = "meshtastic"
+EXTRA_PACKAGES = {MESH: ("meshtastic",), CAN: ("can", "cantools")}
 TCP_FAULTS = ("hang_up", "radio_reboot", "radio_freeze", "radio_fade")
+CAN_FAULTS = ("hang_up", *(kind for kind in FAULT_KINDS if kind.startswith("can_")))
 SUFFIX = ".scenario.yaml"
 MAXIMUM_VARIANTS = 1000
 
@@ -154,6 +156,7 @@ def _read_scenario(
     )
     faults = read_faults(table.get("faults"), unfinished.windows, needs)
     _refuse_what_tcp_cannot_suffer(table.get("faults"), unfinished, faults)
+    _refuse_what_has_no_door(table.get("faults"), unfinished, faults)
     _refuse_what_the_gateway_refuses(table.get("gateway"), unfinished)
     _refuse_what_is_no_course(table.require("phases", ""), unfinished)
     return replace(unfinished, faults=faults)
@@ -163,25 +166,45 @@ def _refuse_what_tcp_cannot_suffer(
     node: Node | None, scenario: Scenario, faults: Sequence[FaultSpec]
 ) -> None:
     """TCP delivers what was sent, or nothing."""
-    if node is None or node.is_null or scenario.world.mesh.transport != "tcp":
+    if node is None or node.is_null:
+        return
+    from rig.can.setup import socketcand_links
+
+    at_bus = ("the bus", CAN_FAULTS, "door: slcan")
+    over_tcp = dict.fromkeys(socketcand_links(scenario), at_bus)
+    if scenario.world.mesh.transport == "tcp":
+        over_tcp[MESH] = ("a radio", TCP_FAULTS, "transport: serial")
+    for item, fault in zip(node.as_list("faults"), faults, strict=True):
+        what, possible, other = over_tcp.get(fault.link, ("", (fault.kind,), ""))
+        if fault.kind not in possible:
+            expected = f"a fault that can strike {what} over TCP: {', '.join(possible)}"
+            raise item.error(expected, repr(fault.kind), f"or `{other}`")
+
+
+def _refuse_what_has_no_door(
+    node: Node | None, scenario: Scenario, faults: Sequence[FaultSpec]
+) -> None:
+    """An ELM327 shows nothing of the bus that a fault could take hold of."""
+    if node is None or node.is_null or scenario.world.obd.can is not None:
         return
     for item, fault in zip(node.as_list("faults"), faults, strict=True):
-        if fault.link == MESH and fault.kind not in TCP_FAULTS:
-            expected = f"a fault that can strike a radio over TCP: {', '.join(TCP_FAULTS)}"
-            raise item.error(expected, repr(fault.kind), "or `transport: serial`")
+        if fault.link == OBD and fault.kind.startswith("can_"):
+            expected = "a fault that can strike an OBD link with an adapter"
+            raise item.error(expected, repr(fault.kind), "or `world: {obd: {over: can}}`")
 
 
 def _refuse_what_the_gateway_refuses(node: Node | None, scenario: Scenario) -> None:
     """Let the gateway judge its own configuration before anything runs."""
     if node is None or node.is_null:
         return
-    from rig.assembly import gateway_config, gateway_ports
+    from rig.assembly import gateway_config, gateway_ports, tcp_links
     from rig.mesh.setup import RADIO_LINES
     from rig.toml_text import toml_text
     from server.config import parse_config
     from server.errors import ConfigError
 
     ports = {name: f"/dev/{name}" for name in (*gateway_ports(scenario), *RADIO_LINES)}
+    ports |= {name: f"tcp://{name}.test:1" for name in tcp_links(scenario)}
     try:
         text = toml_text(gateway_config(scenario, ports, "postgresql://localhost/", 0))
         parse_config(text, "gateway.toml", {})
@@ -219,16 +242,19 @@ def _read_needs(node: Node | None) -> tuple[str, ...]:
 
 
 def _refuse_what_is_not_installed(node: Node | None, needs: Sequence[str]) -> None:
-    """Say before anything runs what the world's radios lack."""
-    if node is not None and MESH in needs and importlib.util.find_spec(MESH_PACKAGE) is None:
-        raise MissingExtraError(
-            node.path,
-            node.line,
-            f"the package {MESH_PACKAGE!r} for the link 'mesh'",
-            "none",
-            "pip install 'telerig[mesh]'",
-            column=node.column,
-        )
+    """Say before anything runs what the world's radios, or its bus, lack."""
+    for link, packages in EXTRA_PACKAGES.items():
+        for package in packages if node is not None and link in needs else ():
+            if importlib.util.find_spec(package) is None:
+                assert node is not None
+                raise MissingExtraError(
+                    node.path,
+                    node.line,
+                    f"the package {package!r} for the link {link!r}",
+                    "none",
+                    f"pip install 'telerig[{link}]'",
+                    column=node.column,
+                )
 
 
 def _read_tags(node: Node | None) -> tuple[str, ...]:

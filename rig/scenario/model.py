@@ -32,6 +32,9 @@ DEFAULT_PLAN_HZ: Mapping[str, float] = {
 }
 
 MESH = "mesh"
+CAN = "can"
+OBD = "obd"
+ELM327 = "elm327"
 CAR = "car"
 BASE = "base"
 GPS_SIGNALS = ("LAT", "LON", "ALT", "GPS_SPEED")
@@ -60,6 +63,78 @@ class GpsSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CanDoorSpec:
+    """A door to the car's CAN bus.
+
+    Attributes:
+        door: "socketcand" (TCP) or "slcan" (an adapter on a serial port).
+        profile: of the slcan adapter, in `sim.slcan`; None: the usual one.
+        baud: of the slcan adapter's serial line; None: the profile's.
+    """
+
+    door: str = "socketcand"
+    profile: str | None = None
+    baud: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CanPlaySpec:
+    """A log of frames that is played into the bus.
+
+    Attributes:
+        path: the log: BLF, ASC, candump or CSV.
+        offset_s: so much of its beginning is left out.
+        loop: it begins again when it ends.
+        only: identifiers that are played; none: all.
+        without: identifiers that are not played.
+    """
+
+    path: Path
+    offset_s: float = 0.0
+    loop: bool = False
+    only: tuple[int, ...] = ()
+    without: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CanSpec:
+    """The traffic on the car's CAN bus, and the door at which the gateway reads it.
+
+    Attributes:
+        link: the door.
+        broadcast: the car's modules send what they know.
+        load_pct: more frames fill the bus up to this load; None: none do.
+        play: a log that is played into the bus.
+        auto_recovery_s: a control unit of the car that is bus-off comes back after so long.
+    """
+
+    link: CanDoorSpec = CanDoorSpec()
+    broadcast: bool = True
+    load_pct: float | None = None
+    play: CanPlaySpec | None = None
+    auto_recovery_s: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class CanPlanSpec:
+    """What the gateway reads of the CAN bus.
+
+    Attributes:
+        dbc: names of databases that the world brings along, or paths of files.
+        signals: signal -> readings a second at most, "all" or "change"; None: all at `rate_hz`.
+        rate_hz: readings a second of each signal where `signals` is None, or "all" or "change".
+        queue_frames: bound of the link's frame queue; None: the gateway's own.
+        timestamps: it asks an slcan adapter for time stamps.
+    """
+
+    dbc: tuple[str, ...] = ("focus_st",)
+    signals: Mapping[str, float | str] | None = None
+    rate_hz: float | str = 10.0
+    queue_frames: int | None = None
+    timestamps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ObdSpec:
     """The OBD adapter and the ECUs behind it.
 
@@ -68,12 +143,15 @@ class ObdSpec:
         baud: of its serial line.
         ecu_latency_s: shortest and longest response time of an ECU.
         paced: False delivers each reply at once.
+        can: the door at which the gateway itself speaks ISO-TP, without an adapter; None: it has
+            an adapter.
     """
 
     profile: str = "elm327_v15"
     baud: int = 38400
     ecu_latency_s: tuple[float, float] = (0.008, 0.020)
     paced: bool = True
+    can: CanDoorSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +303,7 @@ class WorldSpec:
     obd: ObdSpec = ObdSpec()
     esp32: Esp32Spec = Esp32Spec()
     mesh: MeshSpec = MeshSpec()
+    can: CanSpec = CanSpec()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +320,7 @@ class GatewaySpec:
         fast: whether the OBD link sends the response digit.
         protocol: OBD protocol number; None searches.
         mesh: what it sends by radio.
+        can: what it reads of the CAN bus.
         config: further sections and keys of the gateway's TOML, as they are.
     """
 
@@ -253,6 +333,7 @@ class GatewaySpec:
     fast: bool | None = None
     protocol: str | None = None
     mesh: MeshPlanSpec = field(default_factory=MeshPlanSpec)
+    can: CanPlanSpec = CanPlanSpec()
     config: Mapping[str, Plain] = field(default_factory=dict)
 
 

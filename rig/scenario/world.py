@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from rig.quantity import BAUD, DURATION, PRESSURE, RATE, TEMPERATURE
+from rig.scenario.can import read_can, read_door
 from rig.scenario.document import Node, Table
 from rig.scenario.esp32 import latency_range_s, read_esp32
 from rig.scenario.mesh import read_mesh
@@ -25,12 +26,15 @@ WORLD_KEYS = (
     "obd",
     "esp32",
     "mesh",
+    "can",
 )
 # What the gateway takes for each link.
 MINIMUM_GPS_BAUD = 300.0
 MINIMUM_OBD_BAUD = 1200.0
 GPS_KEYS = ("profile", "rate", "baud", "cold_start", "sentences", "paced")
-OBD_KEYS = ("profile", "baud", "ecu_latency", "paced")
+OBD_KEYS = ("profile", "baud", "ecu_latency", "paced", "over", "door")
+OBD_OVER = ("elm327", "can")
+ADAPTER_KEYS = ("paced",)  # beside `profile` and `baud`, which an adapter of either kind has
 
 Names = Callable[[], Collection[str]]
 Default = TypeVar("Default", str, None)
@@ -59,6 +63,7 @@ def read_world(node: Node | None) -> WorldSpec:
         obd=_read_obd(table.get("obd")),
         esp32=read_esp32(table.get("esp32")),
         mesh=read_mesh(table.get("mesh")),
+        can=read_can(table.get("can")),
     )
 
 
@@ -132,13 +137,25 @@ def _read_obd(node: Node | None) -> ObdSpec:
     if node is None or node.is_null:
         return default
     table = node.as_table("'obd'", OBD_KEYS)
-    latency = table.get("ecu_latency")
+    latency, over = table.get("ecu_latency"), table.get("over")
+    ecu_latency_s = default.ecu_latency_s if latency is None else latency_range_s(latency)
+    if over is not None and over.as_word(OBD_OVER, "'elm327' or 'can'") == "can":
+        _refuse(table, ADAPTER_KEYS, "an ELM327 has it, and `over: can` has none")
+        return ObdSpec(ecu_latency_s=ecu_latency_s, can=read_door(table))
+    _refuse(table, ("door",), "add `over: can`: an ELM327 needs no door")
     return ObdSpec(
         profile=_word(table, "profile", adapter_profiles, default.profile),
         baud=_baud(table, default.baud, MINIMUM_OBD_BAUD),
-        ecu_latency_s=default.ecu_latency_s if latency is None else latency_range_s(latency),
+        ecu_latency_s=ecu_latency_s,
         paced=_paced(table),
     )
+
+
+def _refuse(table: Table, keys: Collection[str], hint: str) -> None:
+    for key in keys:
+        entry = table.entry(key)
+        if entry is not None:
+            raise entry.key.error(f"no {key!r} here", hint=hint)
 
 
 def _baud(table: Table, default: int, minimum: float) -> int:

@@ -46,3 +46,17 @@ def mesh_regions() -> tuple[str, ...]:
     from sim.lora.regions import REGIONS
 
     return tuple(REGIONS)
+
+
+def can_profiles() -> tuple[str, ...]:
+    """Return the profiles of slcan adapters that `sim` has."""
+    from sim.slcan import PROFILES
+
+    return tuple(PROFILES)
+
+
+def can_databases() -> tuple[str, ...]:
+    """Return the DBC files that `sim` brings along, by name."""
+    from rig.can.database import BROUGHT
+
+    return tuple(BROUGHT)

@@ -91,7 +91,7 @@ class PacedRun(Run):
 
     def __init__(self, job: Job, scenario: Scenario) -> None:
         self.clock = WallClock(job.pace)
-        self.doors = {line: PipeDoor(self.clock) for line in assembly.tcp_radios(scenario)}
+        self.doors = {line: PipeDoor(self.clock) for line in assembly.tcp_links(scenario)}
         for door in self.doors.values():
             door.open()
         super().__init__(
@@ -100,11 +100,10 @@ class PacedRun(Run):
             mode="paced",
             env=self.clock.env,
             epoch_ns=time.time_ns(),
-            radios={line: f"tcp://{LOOPBACK}:{door.port}" for line, door in self.doors.items()},
+            places={line: f"tcp://{LOOPBACK}:{door.port}" for line, door in self.doors.items()},
         )
         for line, door in self.doors.items():
-            assert self.world.mesh is not None
-            door.connect = functools.partial(self.world.mesh.connect, line)
+            door.connect = functools.partial(self.world.connect, line)
         self.forwarder = _Forwarder(self.recording, self.log)
         self.processes: list[GatewayProcess] = []
         self.watchers: list[threading.Thread] = []
@@ -205,7 +204,7 @@ class PacedRun(Run):
                 return
             self.forwarder.call(lambda: boards.switch_on(self.world, self.scenario, internet, keys))
             if not self.scenario.world.esp32.provisioned:
-                time.sleep(max(0.0, assembly.LEAD_IN_S - self.clock.env.now) / self.job.pace)
+                time.sleep(max(0.0, self.lead_in_s - self.clock.env.now) / self.job.pace)
                 provision_all(
                     self.world,
                     self.scenario,
@@ -223,9 +222,9 @@ class PacedRun(Run):
     def _measure(self) -> Generator[simpy.Event, None, None]:
         """CPU over the drive, and the largest memory seen in it."""
         timeout = self.clock.env.timeout
-        yield timeout(assembly.LEAD_IN_S)
+        yield timeout(self.lead_in_s)
         before_s, _ = self.gateway.usage()
-        end_s = assembly.LEAD_IN_S + self.scenario.duration_s
+        end_s = self.lead_in_s + self.scenario.duration_s
         while self.clock.env.now < end_s - 1e-9:
             yield timeout(min(1.0, end_s - self.clock.env.now))
             cpu_s, rss_bytes = self.gateway.usage()

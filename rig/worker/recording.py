@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import simpy
 
 from rig.record.manifest import FaultWindow
-from rig.record.streams import Reception, Transmission, http_stream_name
+from rig.record.streams import (
+    CAN_ERROR,
+    CAN_EXTENDED,
+    CAN_REMOTE,
+    CanRow,
+    Reception,
+    Transmission,
+    http_stream_name,
+)
 from rig.record.writer import RecordWriter
 from rig.scenario.model import BOARD_GPS_SIGNALS
+from sim.can.frame import CanFrame
 from sim.ecu.pids import PIDS
 from sim.gnss import Fix, Motion
 from sim.vehicle import VehicleState
 from sim.world import World
 
 if TYPE_CHECKING:
+    from sim.can.faults import ErrorKind
+    from sim.can_side import CanSide
     from sim.mesh import Mesh
 
 TRUTH_PERIOD_S = 0.1
@@ -45,9 +56,13 @@ STATE_COLUMNS: tuple[tuple[str, str], ...] = (
 POSITION_COLUMNS = ("LAT", "LON", "ALT", "GPS_HEADING")
 TRUTH_COLUMNS = [name for name, _ in STATE_COLUMNS] + list(POSITION_COLUMNS)
 MPS_TO_KPH = 3.6
+CAN = "can"
 DERIVED = "derived"  # source of the samples of what the gateway computes out of others
 PSI_PER_KPA = 0.1450377377
 SPEED_COLUMN = 1
+
+
+Decode = Callable[[CanFrame], Mapping[str, float]]
 
 
 class Recording:
@@ -55,11 +70,18 @@ class Recording:
 
     `attach(world)` before the world's first event; then everything happens at the instants at which
     it happens.
+
+    Args:
+        writer: of the record.
+        epoch_ns: UTC of the world's zero.
+        decode: gives signal -> value of a frame of the CAN bus whose sender says neither; with it
+            the stream `can` is kept.
     """
 
-    def __init__(self, writer: RecordWriter, epoch_ns: int) -> None:
+    def __init__(self, writer: RecordWriter, epoch_ns: int, decode: Decode | None = None) -> None:
         self._writer = writer
         self._epoch_ns = epoch_ns
+        self._decode = decode
         self.readings = 0
         self._faults: list[FaultWindow] = []
         self._open_faults: dict[tuple[str, Any], int] = {}
@@ -74,6 +96,8 @@ class Recording:
             board.on_http.append(self._http_tap(http_stream_name(board.name), world.env))
         if world.mesh is not None:
             self._attach_radios(world.mesh)
+        if world.can is not None and self._decode is not None:
+            self._attach_bus(world.can, self._decode)
         world.listeners.append(self._note)
         world.env.process(self._truth(world))
 
@@ -129,6 +153,46 @@ class Recording:
         for node in mesh.nodes.values():
             node.on_air.append(on_air)
         mesh.channel.on_outcome.append(on_outcome)
+
+    def _attach_bus(self, side: CanSide, decode: Decode) -> None:
+        """Keep each frame at its end, and each error frame; and the values that frames carried.
+
+        A value counts as taken when its frame has ended: nobody can know it before, and how long a
+        frame waits for the bus is no affair of a gateway.
+        """
+        epoch_ns, bus, sample = self._epoch_ns, side.bus, self._writer.sample
+        row, seen_bits = self._writer.can, 0
+        under_way: dict[str, Mapping[str, tuple[float | None, float]]] = {}
+
+        def bits() -> int:
+            nonlocal seen_bits
+            before, seen_bits = seen_bits, bus.busy_bits + bus.error_bits
+            return seen_bits - before
+
+        def on_frame(time_s: float, sender: str, frame: CanFrame) -> None:
+            time_ns = epoch_ns + round(time_s * 1e9)
+            flags = CAN_EXTENDED * frame.is_extended + CAN_REMOTE * frame.is_remote
+            text = frame.data.decode("latin-1")
+            row(CanRow(time_ns, sender, frame.arbitration_id, flags, text, bits()))
+            if sender in side.strangers:
+                for signal, value in decode(frame).items():
+                    sample(time_ns, CAN, signal, None, value)
+
+        def on_error(time_s: float, sender: str, kind: ErrorKind, frame: CanFrame) -> None:
+            time_ns = epoch_ns + round(time_s * 1e9)
+            flags = CAN_ERROR + CAN_EXTENDED * frame.is_extended + CAN_REMOTE * frame.is_remote
+            row(CanRow(time_ns, sender, frame.arbitration_id, flags, kind.value, bits()))
+
+        def on_sent(time_s: float, message: str, _sampled_s: float) -> None:
+            time_ns = epoch_ns + round(time_s * 1e9)
+            for signal, (true, wire) in under_way[message].items():
+                # What the car does not know is said by a number that is no value.
+                sample(time_ns, CAN, signal, true, None if true is None else wire)
+
+        bus.taps.append(on_frame)
+        bus.error_taps.append(on_error)
+        side.on_sample = lambda _time_s, name, values: under_way.update({name: values})
+        side.on_sent = on_sent
 
     def on_sample(
         self, time_s: float, ecu: str, pid: int, data: bytes, state: VehicleState

@@ -11,11 +11,14 @@ from typing import Any
 import simpy
 
 from rig import assembly
+from rig.can.setup import can_decoder, can_manifest
 from rig.faults.install import install_all
 from rig.mesh.setup import mesh_info
+from rig.record.reader import RecordReader
+from rig.record.streams import CAN_LOG_FILE
 from rig.record.writer import RecordWriter
 from rig.scenario.gateway import UPLINK
-from rig.scenario.model import BASE, CAR, MESH, Scenario
+from rig.scenario.model import BASE, CAN, CAR, MESH, Scenario
 from rig.versions import versions
 from rig.worker.gateway_log import LogCapture
 from rig.worker.job import Finished, Job, Progress
@@ -34,7 +37,7 @@ class Run:
         mode: "virtual" or "paced", for the record.
         env: the world's clock.
         epoch_ns: UTC of the clock's zero.
-        radios: where the radios' TCP servers are, by line; of a run whose radios have some.
+        places: where the world's TCP servers are, by line; of a run that has some.
     """
 
     def __init__(
@@ -45,17 +48,18 @@ class Run:
         mode: str,
         env: simpy.Environment,
         epoch_ns: int,
-        radios: Mapping[str, str],
+        places: Mapping[str, str],
     ) -> None:
         self.job = job
         self.scenario = scenario
         self.epoch_ns = epoch_ns
+        self.lead_in_s = assembly.lead_in_s(scenario)
         self.end_s = assembly.total_duration_s(scenario)
         self.folder = Path(tempfile.mkdtemp(prefix="tr-"))
-        self.gateways = self._plans(radios)
+        self.gateways = self._plans(places)
         self.counters: dict[str, dict[str, int]] = {}
         self.writer = RecordWriter(job.folder, self._manifest(mode))
-        self.recording = Recording(self.writer, epoch_ns)
+        self.recording = Recording(self.writer, epoch_ns, can_decoder(scenario))
         self.log = LogCapture(self.writer)
         self.world = World(
             env,
@@ -69,10 +73,10 @@ class Run:
         )
         self._env = env
 
-    def _plans(self, radios: Mapping[str, str]) -> list[assembly.GatewayPlan]:
+    def _plans(self, places: Mapping[str, str]) -> list[assembly.GatewayPlan]:
         """Return the gateways in the order in which they start: who listens comes first."""
         ports = {name: str(self.folder / name) for name in assembly.gateway_ports(self.scenario)}
-        ports |= radios
+        ports |= places
         urls = {CAR: self.job.database_url, BASE: self.job.base_database_url}
         return [
             assembly.gateway_plan(self.scenario, name, ports, urls[name])
@@ -117,7 +121,7 @@ class Run:
         return Progress(
             sim_s=now_s,
             end_s=self.end_s,
-            phase=self.scenario.phase_at(now_s - assembly.LEAD_IN_S) or "",
+            phase=self.scenario.phase_at(now_s - self.lead_in_s) or "",
             readings=self.recording.readings,
             speed_kph=self.world.vehicle.at(now_s).speed_mps * 3.6,
         )
@@ -133,15 +137,21 @@ class Run:
         sim_s = self._env.now
         self.log.finish()
         self.writer.manifest.faults = self.recording.fault_windows(self._utc_ns(sim_s))
+        offered = {} if self.world.can is None else self.world.can.offered
         trace = self.writer.close(
             {
                 "sim_s": sim_s,
+                **({"can": {"offered": offered[CAN]}} if CAN in offered else {}),
                 "wall_s": wall_s,
                 "gateway": {"exit": exit_code, **gateway},
                 "counters": self.counters,
                 "log": {"errors": self.log.error_count, "warnings": self.log.warning_count},
             }
         )
+        if CAN in self.scenario.needs:
+            from rig.record.can_log import write_can_log  # loads python-can
+
+            write_can_log(self.job.folder / CAN_LOG_FILE, RecordReader(self.job.folder).can)
         return Finished(sim_s=sim_s, wall_s=wall_s, trace_sha256=trace)
 
     def _manifest(self, mode: str) -> dict[str, Any]:
@@ -162,6 +172,7 @@ class Run:
             "plan": assembly.plan_of(scenario),
             "devices": assembly.devices(scenario),
             "mesh": mesh_info(scenario) if MESH in scenario.needs else None,
+            **can_manifest(scenario, mode),
             "truth_columns": TRUTH_COLUMNS,
             "limits": [*scenario.limits, *scenario.after],
             "versions": {**versions(), "config": assembly.config_hash(self.gateways)},

@@ -24,6 +24,7 @@ from collections.abc import Generator  # noqa: E402
 import simpy  # noqa: E402
 
 from rig import assembly  # noqa: E402
+from rig.can.setup import socketcand_links  # noqa: E402
 from rig.http_exchange import exchange  # noqa: E402
 from rig.scenario import load_scenario  # noqa: E402
 from rig.scenario.model import Scenario  # noqa: E402
@@ -45,6 +46,7 @@ from sim.streams import RandomStreams  # noqa: E402
 PROGRESS_PERIOD_S = 1.0  # simulated
 PROGRESS_WALL_S = 0.2
 RADIO_PORT = 4403
+SOCKETCAND_PORT = 29536
 OVERTIME_S = 120.0  # simulated time beyond the drive before a run that does not end is stopped
 
 
@@ -55,18 +57,18 @@ class VirtualRun(Run):
         epoch_ns = scenario.world.epoch_ns
         until_s = assembly.total_duration_s(scenario) + OVERTIME_S
         self.kernel = Kernel(epoch_ns, until_s=until_s)
-        hosts = {line: f"{line}.test" for line in assembly.tcp_radios(scenario)}
+        ports = dict.fromkeys(assembly.tcp_radios(scenario), RADIO_PORT)
+        ports |= dict.fromkeys(socketcand_links(scenario), SOCKETCAND_PORT)
         super().__init__(
             job,
             scenario,
             mode="virtual",
             env=self.kernel.env,
             epoch_ns=epoch_ns,
-            radios={line: f"tcp://{host}:{RADIO_PORT}" for line, host in hosts.items()},
+            places={line: f"tcp://{line}.test:{port}" for line, port in ports.items()},
         )
-        for line, host in hosts.items():
-            assert self.world.mesh is not None
-            tcp.register(host, RADIO_PORT, functools.partial(self.world.mesh.connect, line))
+        for line, port in ports.items():
+            tcp.register(f"{line}.test", port, functools.partial(self.world.connect, line))
         self.exit_code = 0
 
     def run(self) -> Finished:
@@ -140,7 +142,7 @@ class VirtualRun(Run):
             return asyncio.run_coroutine_threadsafe(exchange(request, place), loop).result()
 
         def provision() -> None:
-            time.sleep(assembly.LEAD_IN_S - self.kernel.env.now)
+            time.sleep(self.lead_in_s - self.kernel.env.now)
             provision_all(self.world, self.scenario, lambda action: action(), ask)
 
         threading.Thread(target=provision, name="provisioning", daemon=True).start()

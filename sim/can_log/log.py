@@ -26,6 +26,7 @@ EXPECTED = {
     ".mf4": "an MF4 file with CAN frames",
     ".trc": "a message of a PEAK trace of version 1.0, 1.1, 1.3, 2.0 or 2.1",
 }
+PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst")
 SUFFIXES = tuple(EXPECTED)
 SIGNATURE_BYTES = 4
 
@@ -49,6 +50,8 @@ class CanLog:
         self._suffix = path.suffix.lower()
         if self._suffix not in SUFFIXES:
             expected = f"a log with one of the suffixes {' '.join(SUFFIXES)}"
+            if self._suffix in PACKED:
+                expected += " (unpack it first)"
             raise CanLogError.at(path, "", expected, path.suffix or path.name)
         if not path.is_file():
             raise CanLogError.at(path, "", "a file", "a folder" if path.is_dir() else "nothing")
@@ -68,7 +71,7 @@ class CanLog:
     def _read_text(self) -> Iterator[LogEntry]:
         from sim.can_log.readers import read_text
 
-        with self.path.open(encoding="utf-8", errors="replace", newline=None) as file:
+        with self.path.open(encoding="utf-8-sig", errors="replace", newline=None) as file:
             lines = Lines(file)
             read_to = 0
             try:

@@ -21,6 +21,7 @@ from sim.can_log.log import CanLog
 
 LOOP_GAP_NS = 10_000_000  # between the last frame of a round and the first one of the next
 LATE_S = 0.0005  # a frame that ends later than so is counted as late: more than two frame times
+RESTART_NS = 1_000_000_000  # times that go back by more: another recording, joined to the first
 LONGEST_BITS = 160  # a 29 bit frame with all its stuff bits
 ALL_CHANNELS = "all"
 
@@ -37,7 +38,8 @@ class LogPlayer:
         filtered_frames: left out by identifier.
         other_channel_frames: left out because they were on another bus.
         error_frames, fd_frames: skipped; a classical bus cannot be given them.
-        unsorted_frames: stamped earlier than the one before; played right behind it.
+        unsorted_frames: stamped earlier than the one before; played right behind it. Where times go
+            back by more than a second another recording begins: its first frame is counted.
         rounds: how often the log was played to its end.
         is_truncated: the file ends in the middle of a frame.
         finished: nothing more will come.
@@ -134,8 +136,16 @@ class LogPlayer:
 
     def _frames(self) -> Iterator[tuple[int, CanFrame]]:
         """Yield what is to be played, with its time after the offset."""
+        zero_ns, latest_ns = self._zero_ns, None
         for entry in self._log:
-            time_ns = entry.time_ns - self._zero_ns
+            time_ns = entry.time_ns - zero_ns
+            if latest_ns is not None and time_ns < latest_ns - RESTART_NS:
+                self.unsorted_frames += 1
+                next_ns = latest_ns + LOOP_GAP_NS
+                zero_ns += time_ns - next_ns
+                time_ns = next_ns
+            if latest_ns is None or time_ns > latest_ns:
+                latest_ns = time_ns
             if self._channel not in (ALL_CHANNELS, entry.channel):
                 self.other_channel_frames += 1
             elif entry.frame is None:

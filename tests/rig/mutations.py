@@ -19,6 +19,8 @@ import msgspec
 import pynmea2  # type: ignore[import-untyped]
 import structlog
 
+from server.can.decoder import Decoder
+from server.can.frame import CanFrame
 from server.catalogue import by_name
 from server.clock import SystemClock
 from server.devices.registry import Registry
@@ -29,12 +31,12 @@ from server.ingest.uplink_state import TimeBase
 from server.links import gps, nmea, nmea_sentence
 from server.links.link_port import LinkPort
 from server.links.nmea import EpochAssembler, Fix
-from server.links.obd import ObdLink
-from server.links.obd_adapter import Question
-from server.links.obd_port import ReplyGuard
 from server.links.supervisor import Supervisor
 from server.live import Hub
 from server.mesh.uplink.outbox import Outbox
+from server.obd.elm.adapter import Question
+from server.obd.elm.port import ReplyGuard
+from server.obd.link import ObdLink
 from server.pipeline import Pipeline
 from server.readings import Reading
 from server.store.appends import Append
@@ -557,6 +559,27 @@ def stale_for_ever() -> None:
     @_around(Supervisor, "_set_stale")
     def set_stale(original: Any, supervisor: Supervisor, stale: tuple[int, ...]) -> None:
         original(supervisor, tuple(sorted({*supervisor._stale, *stale})))
+
+
+# -- the CAN bus -----------------------------------------------------------------------------------
+def can_frames_left_out() -> None:
+    """The CAN link decodes all frames of a batch but its first one, in each seventh batch."""
+    batches = itertools.count(1)
+
+    @_around(Decoder, "decode")
+    def decode(original: Any, decoder: Decoder, frames: Sequence[CanFrame]) -> list[Reading]:
+        readings: list[Reading] = original(decoder, frames[next(batches) % 7 == 0 :])
+        return readings
+
+
+def can_time_of_reading() -> None:
+    """The CAN link gives its readings the instant at which it read them, not that of the bus."""
+
+    @_around(Decoder, "decode")
+    def decode(original: Any, decoder: Decoder, frames: Sequence[CanFrame]) -> list[Reading]:
+        late = [msgspec.structs.replace(frame, time_ns=frame.received_ns) for frame in frames]
+        readings: list[Reading] = original(decoder, late)
+        return readings
 
 
 # -- what others see -------------------------------------------------------------------------------

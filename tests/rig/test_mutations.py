@@ -73,6 +73,7 @@ CUTS: Mapping[str, Mapping[str, str]] = {
         "for: 30 s, as: noise": "for: 10 s, as: noise",
     },
     "mesh_out_of_range": {},
+    "can_broadcast": {"idle: 5 s": "idle: 1 s", "for: 14 s": "for: 4 s", "idle: 6 s": "idle: 1 s"},
     "unplugged": {
         "for: 5 min": "for: 150 s",
         "on: obd, hang_up: 8 s": "on: obd, hang_up: 2 s",
@@ -156,6 +157,9 @@ CASES = [
     ("device_never_acknowledged", "esp32_provisioning", "esp32.queue_max"),
     ("device_readings_not_published", "esp32_provisioning", "readings.unpublished"),
     ("device_key_refused", "esp32_provisioning", "esp32.coverage"),
+    # the CAN bus
+    ("can_frames_left_out", "can_broadcast", "can.missing"),
+    ("can_time_of_reading", "can_broadcast", "can.time_error.max"),
     # what goes by radio
     ("device_packets_not_stored", "mesh_tcp", "readings.lost"),
     ("device_rows_late", "mesh_tcp", "mesh.invented"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -56,6 +57,34 @@ class Part:
         self.calls.append(("fade", by_db))
 
 
+class BusPart(Part):
+    """A bus that notes what is asked of it, and that it is undone."""
+
+    def _asked(self, *call: Any) -> Callable[[], None]:
+        self.calls.append(call)
+        return lambda: self.calls.append(("undo", call[0]))
+
+    def disturb(self, probability: float, error: str, rng: random.Random) -> Callable[[], None]:
+        """Note it."""
+        return self._asked("disturb", probability, error)
+
+    def choke(self, node: str, link: str) -> Callable[[], None]:
+        """Note it."""
+        return self._asked("choke", node, link)
+
+    def mute(self, muted: bool) -> None:
+        """Note it."""
+        self.calls.append(("mute", muted))
+
+    def flood(self, load_pct: float) -> Callable[[], None]:
+        """Note it."""
+        return self._asked("flood", load_pct)
+
+    def add_wrong_rate(self, bitrate_bps: int) -> Callable[[], None]:
+        """Note it."""
+        return self._asked("add_wrong_rate", bitrate_bps)
+
+
 class BareWorld:
     """Lines, streams, notes; what arrives at each end is kept with its instant."""
 
@@ -67,10 +96,11 @@ class BareWorld:
         self.receiver: Part | None = Part()
         self.fleet: Part | None = Part()
         self.mesh: Part | None = Part()
+        self.can: BusPart | None = BusPart()
         self.notes: list[tuple[float, str, str, str, Mapping[str, Any]]] = []
         self.at_host: list[tuple[float, bytes]] = []
         self.at_device: list[tuple[float, bytes]] = []
-        for name in ("obd", "gps", "esp32", "mesh"):
+        for name in ("obd", "gps", "esp32", "mesh", "can"):
             line = SerialLine(self.env, name, 9600, paced=paced, frame_s=0.0)
             line.attach_host(lambda data: self.at_host.append((self.env.now, data)))
             line.attach_device(lambda data: self.at_device.append((self.env.now, data)))

@@ -60,6 +60,7 @@ def test_all_faults_of_a_scenario_are_numbered_in_order(world: Any) -> None:
 
 def test_a_link_without_a_simulated_line_is_refused_at_once(world: Any) -> None:
     """A real adapter cannot be made to fail."""
+    del world.lines["can"]
     with pytest.raises(FaultError, match=r"'can'.*a real link cannot be made to fail"):
         install(world, spec("drop", "can"), 0)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rig.scenario.load import EXTRA_PACKAGES
+
 pytest_plugins = ["pytester"]
 
 SCENARIO = """\
@@ -239,7 +241,7 @@ def test_a_scenario_whose_package_is_missing_is_skipped(
     stranger: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the reason and what installs it; the others run on."""
-    monkeypatch.setattr("rig.scenario.load.MESH_PACKAGE", "meshtastic_is_not_here")
+    monkeypatch.setitem(EXTRA_PACKAGES, "mesh", ("meshtastic_is_not_here",))
     write(stranger.path, "one")
     write(stranger.path, "radio")
     text = (stranger.path / "radio.scenario.yaml").read_text().replace("[gps]", "[gps, mesh]")

@@ -11,6 +11,13 @@ from rig.faults import FAULT_KINDS
 from rig.measures.names import MEASURE_NAMES
 from rig.quantity import DIMENSIONS
 from rig.scenario import expand_scenario
+from rig.scenario.can import (
+    CAN_DOORS,
+    CAN_KEYS,
+    CAN_PLAN_KEYS,
+    MODES_OF_SIGNALS,
+    PLAY_KEYS,
+)
 from rig.scenario.esp32 import BOARD_GPS_KEYS, ESP32_KEYS, SEGMENTS, TRANSPORTS, WIFI_KEYS
 from rig.scenario.faults import FAULT_KEYS
 from rig.scenario.gateway import GATEWAY_KEYS
@@ -24,9 +31,11 @@ from rig.scenario.mesh import (
     NODE_KEYS,
 )
 from rig.scenario.phases import PHASE_KINDS
-from rig.scenario.world import GPS_KEYS, OBD_KEYS, WORLD_KEYS
+from rig.scenario.world import GPS_KEYS, OBD_KEYS, OBD_OVER, WORLD_KEYS
 from rig.scenario.world_names import (
     adapter_profiles,
+    can_databases,
+    can_profiles,
     mesh_presets,
     receiver_profiles,
     vehicle_names,
@@ -50,6 +59,14 @@ KEYS = {
     *MESH_PLAN_KEYS,
     *MESH_TRANSPORTS,
     *MESH_ROLES,
+    *CAN_KEYS,
+    *CAN_DOORS,
+    *CAN_PLAN_KEYS,
+    *MODES_OF_SIGNALS,
+    *PLAY_KEYS,
+    *OBD_OVER,
+    *can_profiles(),
+    *can_databases(),
     *mesh_presets(),
     *TRANSPORTS,
     *SEGMENTS,

@@ -122,6 +122,19 @@ def test_candump(tmp_path: Path) -> None:
     assert [entry.channel for entry in entries] == ["can0"] * 7 + ["vcan1"]
 
 
+def test_a_text_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Editors of Windows write one."""
+    line = "(1436509052.249713) can0 123#1122\n"
+    (entry,) = _read(tmp_path / "a.log", b"\xef\xbb\xbf" + line.encode())
+    assert entry.frame == CanFrame(0x123, bytes.fromhex("1122"))
+
+
+def test_a_compressed_file_says_what_to_do(tmp_path: Path) -> None:
+    """python-can writes them by suffix."""
+    with pytest.raises(CanLogError, match=r"unpack it first"):
+        CanLog(tmp_path / "a.log.gz")
+
+
 def test_asc_of_vector(tmp_path: Path) -> None:
     """Vector's own files: other events are passed over, error and FD frames told of."""
     entries = _read(

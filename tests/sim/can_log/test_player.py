@@ -141,6 +141,23 @@ def test_unsorted(play: Play) -> None:
     assert bench.ends[2][0] - bench.ends[0][0] == pytest.approx(0.1, abs=1e-6)
 
 
+def test_a_second_recording_with_earlier_times(play: Play) -> None:
+    """Files joined to one: the second plays right behind the first, with its own spacing."""
+    first = "".join(_line(100 + 0.001 * number, 0x100) for number in range(400))
+    second = "".join(_line(0.001 * number, 0x200) for number in range(400))
+    bench = play(first + second)
+    assert bench.ids == [0x100] * 400 + [0x200] * 400
+    assert (bench.player.refused_frames, bench.player.late_frames) == (0, 0)
+    assert bench.player.unsorted_frames == 1
+    assert bench.ends[-1][0] - bench.ends[0][0] == pytest.approx(0.808, abs=0.001)
+
+
+def test_a_second_recording_after_an_offset(play: Play) -> None:
+    """What is left out is the beginning of the file, not of each recording in it."""
+    text = _line(100, 0x100) + _line(101, 0x101) + _line(0, 0x200) + _line(0.5, 0x201)
+    assert play(text, offset_s=0.5).ids == [0x101, 0x200, 0x201]
+
+
 def test_one_channel(play: Play) -> None:
     """Of a log of two buses the one of the first frame is played, or a named one, or all."""
     text = _line(0.1, 0x100) + _line(0.11, 0x200).replace("can0", "can1") + _line(0.12, 0x101)

@@ -1,0 +1,1 @@
+"""What the rig knows of a run's CAN bus: its databases, its set-up, the link's configuration."""
