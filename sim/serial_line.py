@@ -126,6 +126,7 @@ class SerialLine:
         self.on_stall: list[Callable[[], None]] = []
         self.on_resume: list[Callable[[], None]] = []
         self.on_read: list[Callable[[], None]] = []
+        self.on_left: list[Callable[[], None]] = []
 
     # -- device end ------------------------------------------------------------------------------
     def attach_device(self, receive: Receiver) -> None:
@@ -169,6 +170,14 @@ class SerialLine:
         if was and not count:
             for callback in self.on_read:
                 callback()
+
+    def left(self) -> None:
+        """Called by a host end: its program closed the port while the device took nothing more.
+
+        What it had under way to a stalled device is gone with it, as a driver drops its buffers.
+        """
+        for callback in self.on_left:
+            callback()
 
     # -- the cable -------------------------------------------------------------------------------
     def hang_up(self) -> None:

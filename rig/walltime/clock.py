@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import select
@@ -33,6 +34,8 @@ class WallClock:
         self.late_events = 0
         self.worst_lateness_s = 0.0
         self._poll = select.poll()
+        self._polled: dict[int, int] = {}  # descriptor -> event, as registered there
+        self._fine: tuple[list[int], list[int]] | None = None  # the same for select()
         self._pumps: dict[int, Callable[[], None]] = {}
         self._closed: set[int] = set()  # POLLHUP would make every poll return at once
         self._start_s = time.monotonic()
@@ -45,13 +48,23 @@ class WallClock:
     ) -> None:
         """`pump()` is called when `descriptor` becomes readable, or (POLLOUT) writable."""
         self._pumps[descriptor] = pump
-        self._poll.register(descriptor, event)
+        self._register(descriptor, event)
 
     def unwatch_port(self, descriptor: int) -> None:
         """Look at `descriptor` no more; harmless for one that is not watched."""
         if self._pumps.pop(descriptor, None) is not None and descriptor not in self._closed:
-            self._poll.unregister(descriptor)
+            self._unregister(descriptor)
         self._closed.discard(descriptor)
+
+    def _register(self, descriptor: int, event: int = select.POLLIN) -> None:
+        self._poll.register(descriptor, event)
+        self._polled[descriptor] = event
+        self._fine = None
+
+    def _unregister(self, descriptor: int) -> None:
+        self._poll.unregister(descriptor)
+        del self._polled[descriptor]
+        self._fine = None
 
     # -- running -----------------------------------------------------------------------------------
     def stop(self) -> None:
@@ -65,11 +78,11 @@ class WallClock:
         # A signal's handler runs while poll() waits, but poll() then goes on waiting: stop() needs
         # something that poll() looks at.
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._poll.register(self._wake, select.POLLIN)
+        self._register(self._wake)
         try:
             self._run(until_s)
         finally:
-            self._poll.unregister(self._wake)
+            self._unregister(self._wake)
             wake, self._wake = self._wake, -1
             os.close(wake)
 
@@ -92,10 +105,27 @@ class WallClock:
             if self._closed:
                 wait_s = min(wait_s, CLOSED_PORT_PERIOD_S)
                 self._look_at_closed_ports()
-            # poll() counts whole milliseconds: round down and spin the rest away with poll(0), so
-            # that an ECU's 8 ms do not become 9.
-            for descriptor, event in self._poll.poll(int(wait_s * 1000)):
+            for descriptor, event in self._wait(wait_s):
                 self._serve(descriptor, event)
+
+    def _wait(self, wait_s: float) -> list[tuple[int, int]]:
+        """Return what is ready, waiting for it: exactly, so that an ECU's 8 ms do not become 9.
+
+        poll() counts whole milliseconds, which are rounded down; the rest is select()'s, which
+        counts microseconds and knows no descriptor above 1023. Without it a bus with a frame in
+        each millisecond would take half a core for looking at the clock.
+        """
+        whole_ms = int(wait_s * 1000)
+        if whole_ms or wait_s <= 0.0:
+            return self._poll.poll(whole_ms)
+        if self._fine is None:
+            self._fine = (
+                [number for number, event in self._polled.items() if event & select.POLLIN],
+                [number for number, event in self._polled.items() if event & select.POLLOUT],
+            )
+        with contextlib.suppress(ValueError):
+            select.select(*self._fine, (), wait_s)
+        return self._poll.poll(0)
 
     def _serve(self, descriptor: int, event: int) -> None:
         pump = self._pumps.get(descriptor)
@@ -105,7 +135,7 @@ class WallClock:
             self.env.advance(min(self._now_s(), self.env.peek()))  # never past an event still due
             pump()
         else:
-            self._poll.unregister(descriptor)
+            self._unregister(descriptor)
             self._closed.add(descriptor)
 
     def _now_s(self) -> float:
@@ -118,7 +148,7 @@ class WallClock:
             events = look.poll(0)
             if not events or events[0][1] & select.POLLIN:
                 self._closed.discard(descriptor)
-                self._poll.register(descriptor, select.POLLIN)
+                self._register(descriptor)
 
 
 class HastyClock(WallClock):

@@ -129,6 +129,9 @@ class PtyPort:
     def _deliver(self, data: bytes) -> None:
         if not self._hold_open and self._reader_poll.poll(0):
             self._backlog.clear()
+            if self._line.stalled:
+                self._discard_input()
+                self._line.left()
             self._line.unread(0)
             return  # POLLHUP: nobody has the port open
         if self._backlog:
@@ -143,6 +146,12 @@ class PtyPort:
         self._line.unread(len(self._backlog))
         if written:
             self.arrived()
+
+    def _discard_input(self) -> None:
+        """Forget what a client wrote to a stalled device before it closed the port."""
+        with contextlib.suppress(OSError):  # EAGAIN or EIO: that is all
+            while os.read(self._master, READ_BYTES):
+                pass
 
     def _write(self, data: bytes) -> int:
         """Hand bytes to the kernel; returns how many it took."""

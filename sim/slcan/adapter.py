@@ -110,6 +110,7 @@ class SlcanAdapter:
         )
         line.attach_device(self.receive)
         line.on_read.append(self._host_has_read)
+        line.on_left.append(self._host_has_left)
         if profile.usb:
             line.on_hang_up.append(self.power_off)
             line.on_replug.append(self.power_on)
@@ -191,6 +192,10 @@ class SlcanAdapter:
     def _host_is_full(self) -> bool:
         """True while USB takes no more because the client leaves too much unread."""
         return self.profile.usb and self.line.unread_bytes >= UNREAD_BYTES
+
+    def _host_has_left(self) -> None:
+        self._input.clear()
+        self._let_host_write()
 
     def _host_has_read(self) -> None:
         if not self._pump_due:

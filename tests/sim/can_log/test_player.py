@@ -57,6 +57,11 @@ def _line(time_s: float, number: int = 0x100, data: str = "1122334455667788") ->
     return f"(1700000000.{round(time_s * 1e6):06d}) can0 {number:03X}#{data}\n"
 
 
+def _late_line(time_s: float, number: int) -> str:
+    """As `_line`, at any second."""
+    return f"({1_700_000_000 + time_s:.6f}) can0 {number:03X}#11\n"
+
+
 LOG = "".join(_line(0.1 + 0.01 * n, 0x100 + n) for n in range(5))
 
 
@@ -143,8 +148,8 @@ def test_unsorted(play: Play) -> None:
 
 def test_a_second_recording_with_earlier_times(play: Play) -> None:
     """Files joined to one: the second plays right behind the first, with its own spacing."""
-    first = "".join(_line(100 + 0.001 * number, 0x100) for number in range(400))
-    second = "".join(_line(0.001 * number, 0x200) for number in range(400))
+    first = "".join(_late_line(100 + 0.001 * number, 0x100) for number in range(400))
+    second = "".join(_late_line(0.001 * number, 0x200) for number in range(400))
     bench = play(first + second)
     assert bench.ids == [0x100] * 400 + [0x200] * 400
     assert (bench.player.refused_frames, bench.player.late_frames) == (0, 0)
@@ -154,7 +159,12 @@ def test_a_second_recording_with_earlier_times(play: Play) -> None:
 
 def test_a_second_recording_after_an_offset(play: Play) -> None:
     """What is left out is the beginning of the file, not of each recording in it."""
-    text = _line(100, 0x100) + _line(101, 0x101) + _line(0, 0x200) + _line(0.5, 0x201)
+    text = (
+        _late_line(100, 0x100)
+        + _late_line(101, 0x101)
+        + _late_line(0, 0x200)
+        + _late_line(0.5, 0x201)
+    )
     assert play(text, offset_s=0.5).ids == [0x101, 0x200, 0x201]
 
 
