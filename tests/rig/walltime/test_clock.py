@@ -90,3 +90,58 @@ def test_an_unwatched_port_is_looked_at_no_more() -> None:
     clock.run(until_s=0.02)
     os.close(reader)
     os.close(writer)
+
+
+def test_a_wait_below_a_millisecond_is_no_spin() -> None:
+    """A bus with a frame in each half millisecond does not cost a core for looking at the clock."""
+    clock = WallClock()
+    ticks = 0
+
+    def tick() -> object:
+        nonlocal ticks
+        while True:
+            yield clock.env.timeout(0.0005)
+            ticks += 1
+
+    waits = 0
+    wait = clock._wait
+
+    def counted(wait_s: float) -> list[tuple[int, int]]:
+        nonlocal waits
+        waits += 1
+        return wait(wait_s)
+
+    clock._wait = counted  # type: ignore[method-assign]
+    clock.env.process(tick())  # type: ignore[arg-type]
+    clock.run(until_s=0.3)
+    assert ticks == 599 or ticks == 600
+    assert waits <= 2 * ticks, "each tick is waited for once, or missed"
+
+
+def test_a_port_wakes_a_wait_below_a_millisecond() -> None:
+    """What a client says is heard at once, whatever is due next; a full pipe is not written to."""
+    clock = WallClock()
+    reader, writer = os.pipe()
+    heard: list[float] = []
+    waits: list[float] = []
+
+    def pump() -> None:
+        heard.append(clock.env.now)
+        os.read(reader, 100)
+        clock.stop()
+
+    wait = clock._wait
+
+    def speaks_meanwhile(wait_s: float) -> list[tuple[int, int]]:
+        waits.append(wait_s)
+        os.write(writer, b"x")
+        return wait(wait_s)
+
+    clock._wait = speaks_meanwhile  # type: ignore[method-assign]
+    clock.env.timeout(0.0009)
+    clock.watch_port(reader, pump)
+    clock.run(until_s=1.0)
+    os.close(reader)
+    os.close(writer)
+    assert len(waits) == 1
+    assert heard[0] < 0.0009 or waits[0] <= 0

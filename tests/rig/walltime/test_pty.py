@@ -35,3 +35,32 @@ def test_a_rate_without_a_name_is_no_error() -> None:
         assert os.path.exists(port.device_path)
     finally:
         port.close()
+
+
+def test_a_client_that_leaves_a_stalled_device_takes_its_bytes_along() -> None:
+    """The next client does not wait behind what the one before wrote without reading."""
+    clock = WallClock()
+    line = SerialLine(clock.env, "can", 115_200)
+    port = PtyPort(clock, line, None, hold_open=False)
+    left, taken = [], bytearray()
+    line.on_left.append(lambda: left.append(line.stalled))
+    line.attach_device(taken.extend)
+    try:
+        client = os.open(port.device_path, os.O_RDWR | os.O_NOCTTY)
+        line.stall()
+        os.write(client, b"old")
+        line.write(b"nobody reads this")
+        clock.run(until_s=0.05)
+        assert not left, "it is still there"
+        os.close(client)
+        line.write(b"nor this")
+        clock.run(until_s=0.1)
+        assert left == [True]
+        line.resume()
+        client = os.open(port.device_path, os.O_RDWR | os.O_NOCTTY)
+        os.write(client, b"new")
+        clock.run(until_s=0.2)
+        os.close(client)
+    finally:
+        port.close()
+    assert bytes(taken) == b"new"
