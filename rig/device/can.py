@@ -193,9 +193,15 @@ class CanDevice:
             raise CanFileError(f"--record {path}: {error}") from error
         epoch_ns = self.epoch_ns
 
+        def write(time_s: float, can_id: int, data: bytes = b"", **more: Any) -> None:
+            try:
+                writer.write(epoch_ns + round(time_s * 1e9), can_id, data, **more)
+            except OSError as error:  # a full disk ends the recording, not the bus
+                finish(str(error))
+
         def frame_passed(time_s: float, _sender: str, frame: CanFrame) -> None:
-            writer.write(
-                epoch_ns + round(time_s * 1e9),
+            write(
+                time_s,
                 frame.arbitration_id,
                 frame.data,
                 is_extended=frame.is_extended,
@@ -204,15 +210,22 @@ class CanDevice:
             )
 
         def error_seen(time_s: float, _sender: str, _kind: ErrorKind, _frame: CanFrame) -> None:
-            writer.write(epoch_ns + round(time_s * 1e9), 0, is_error=True)
+            write(time_s, 0, is_error=True)
 
         self.bus.taps.append(frame_passed)
         self.bus.error_taps.append(error_seen)
 
-        def finish() -> None:
+        def finish(reason: str = "") -> None:
+            if frame_passed not in self.bus.taps:
+                return
             self.bus.taps.remove(frame_passed)
             self.bus.error_taps.remove(error_seen)
-            writer.close()
+            try:
+                writer.close()
+            except OSError as error:
+                reason = reason or str(error)
+            if reason:
+                self.speaker.event("record_stopped", file=str(path), reason=reason)
 
         return finish
 

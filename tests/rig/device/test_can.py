@@ -165,6 +165,28 @@ def test_broadcast_load_and_recording(tmp_path: Path) -> None:
     assert written[start : start + len(mine)] == mine
 
 
+def test_a_full_disk_ends_the_recording_alone(tmp_path: Path) -> None:
+    """One event names the file and the reason; the bus and its doors go on."""
+    path = tmp_path / "drive.log"
+    path.symlink_to("/dev/full")
+    with InProcess(CanOptions(tcp=0, record=path)) as world:
+        stopped = _wait_for(world, "record_stopped")
+        assert stopped == {"file": str(path), "reason": "[Errno 28] No space left on device"}
+        with world.socketcand() as bus:
+            assert bus.recv(PATIENCE_S) is not None
+    assert [kind for kind, _ in world.events].count("record_stopped") == 1
+
+
+def _wait_for(world: InProcess, kind: str) -> dict[str, Any]:
+    end_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end_s:
+        for name, detail in world.events:
+            if name == kind:
+                return detail
+        time.sleep(0.05)
+    raise AssertionError(f"no event {kind!r} among {world.events}")
+
+
 def test_a_log_is_played(tmp_path: Path) -> None:
     """Into a bus that is else silent; its end is told of, and that it was cut."""
     log = tmp_path / "drive.log"
