@@ -147,6 +147,7 @@ class Decoder:
     Attributes:
         messages: by `can_id`.
         unknown: frames of the last call that are none of them, error frames included.
+        absent: signals whose last value was "not available".
     """
 
     def __init__(self, plan: Plan, counters: Counter[str], heartbeat_s: float = 1.0) -> None:
@@ -155,6 +156,7 @@ class Decoder:
             message.can_id: DecodedMessage(message, heartbeat_ns) for message in plan.messages
         }
         self.unknown: list[CanFrame] = []
+        self.absent: set[int] = set()
         self._counters = counters
 
     def decode(self, frames: Sequence[CanFrame]) -> list[Reading]:
@@ -258,7 +260,10 @@ class Decoder:
             read = field.read(little, big)
             if read is None:
                 self._counters["values_invalid"] += 1
+                self.absent.add(field.signal)
                 continue
+            if self.absent:
+                self.absent.discard(field.signal)
             value = float(read)
             if not field.low <= value <= field.high:
                 rejected += 1

@@ -120,6 +120,7 @@ class CanLink(Link):
             counters=self._counts,
         )
         self._decoder = Decoder(options.plan, self._counts, options.heartbeat_s)
+        self.absent = self._decoder.absent
         self._health = BusHealth(self._counts)
         self._due = _DueSignals(options)
         self._others: set[int] = set()

@@ -14,7 +14,7 @@ object (a library thread that still blocks) delivers afterwards is refused and c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from server.catalogue import Signal
@@ -127,6 +127,8 @@ class Link(ABC):
             without one.
         stale_s: for each signal id that is due, the seconds without a reading after which it is
             stale. May be changed while running (signals that the vehicle lacks are taken out).
+        absent: signals of which the device itself says that it has no value now. They become stale
+            like others, but that is no fault of the link.
     """
 
     kind: ClassVar[str]
@@ -142,6 +144,7 @@ class Link(ABC):
         self.report = report
         self.counters: dict[str, int] = {}
         self.stale_s: dict[int, float] = {}
+        self.absent: Collection[int] = ()
 
     @classmethod
     @abstractmethod

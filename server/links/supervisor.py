@@ -342,8 +342,8 @@ class Supervisor:
             self._watch = loop.call_later(next_s - now_s + 0.001, self.look)
         if self._own_reason:
             self._change(LinkState.DEGRADED, self._own_reason)
-        elif overdue:
-            self._change(LinkState.DEGRADED, f"stale: {_names(overdue)}")
+        elif missing := [signal for signal in overdue if signal not in link.absent]:
+            self._change(LinkState.DEGRADED, f"stale: {_names(missing)}")
         else:
             self._change(LinkState.UP, self._up_reason)
 

@@ -189,6 +189,19 @@ def test_what_was_never_available_is_not_due(bench: Bench) -> None:
     assert signal_id("Gear") not in other.link.stale_s
 
 
+def test_what_is_not_available_now_is_known_to_be_absent(bench: Bench) -> None:
+    """From the frame that says so to the one that has a value again."""
+    gear = signal_id("Gear")
+    bench.wait(1, 291)
+    assert gear not in bench.link.absent
+    bench.clock.s += 0.5
+    bench.hear(291, data=struct.pack("<HBB4x", 4000, 200, 15))
+    assert set(bench.link.absent) == {gear}
+    bench.clock.s += 0.5
+    bench.hear(291, data=struct.pack("<HBB4x", 4000, 200, 1))
+    assert not bench.link.absent
+
+
 def test_named_signals_are_due_from_the_start(
     tmp_path: Path, sink: Collector, report: Report
 ) -> None:

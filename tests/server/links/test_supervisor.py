@@ -253,6 +253,22 @@ async def test_a_silent_signal_becomes_stale_and_fresh_again() -> None:
         assert watcher.stale[:2] == [(12,), ()]
 
 
+async def test_a_signal_that_the_device_has_not_is_stale_and_no_fault() -> None:
+    """Consumption per distance at a standstill: not fresh, and nothing is wrong."""
+
+    async def script(link: ScriptedLink) -> None:
+        link.stale_s = {12: 0.02, 13: 60.0}
+        link.report.up()
+        link.read(12, 13)
+        link.absent = {12}
+        await forever(link)
+
+    bench = Bench(script)
+    async with bench.running():
+        await until(lambda: bench.supervisor.status.stale == (12,))
+        assert bench.supervisor.state is LinkState.UP
+
+
 async def test_many_stale_signals_are_told_in_short() -> None:
     """A CAN link has hundreds; each one that follows would change a text that names them all."""
 
