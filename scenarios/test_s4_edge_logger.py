@@ -76,7 +76,8 @@ async def said(url: str, until: threading.Event) -> list[dict[str, Any]]:
     async with connect(live, subprotocols=["telerig.s4"]) as socket:  # type: ignore[list-item]
         while not until.is_set():
             try:
-                messages.append(json.loads(await asyncio.wait_for(socket.recv(), 0.2)))
+                async with asyncio.timeout(0.2):
+                    messages.append(json.loads(await socket.recv()))
             except TimeoutError:
                 continue
     return messages

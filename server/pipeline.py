@@ -256,7 +256,8 @@ class Pipeline:
             await asyncio.sleep(min(seconds, RETRY_FIRST_S))
             return
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
         except TimeoutError:
             return
 
@@ -280,7 +281,8 @@ class Pipeline:
             self._stopping.set()
             self._flush_due.set()
             try:
-                await asyncio.wait_for(self._flusher, timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._flusher
             except TimeoutError:
                 log.error("readings not stored", pending=self.counts.pending, reason=self.failing)
             except Exception as error:  # noqa: BLE001 (a task boundary: the stop must go on)

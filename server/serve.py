@@ -127,7 +127,8 @@ async def _run(
         await _cancel(links)
         await gateway.pipeline.stop(FLUSH_TIMEOUT_S)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(gateway.hub.drained(), LAST_FRAMES_TIMEOUT_S)
+            async with asyncio.timeout(LAST_FRAMES_TIMEOUT_S):
+                await gateway.hub.drained()
         server.end()
         await asyncio.gather(web, return_exceptions=True)
 

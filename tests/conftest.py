@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from server import catalogue
 
 # One set of examples on every machine and every run; a failing one prints how to repeat it. No
 # deadline: this is a test of behaviour, not of speed.
@@ -39,3 +42,21 @@ def child_coverage() -> Iterator[Mapping[str, str]]:
     kept = {CHILD_COVERAGE: os.environ.pop(CHILD_COVERAGE)} if CHILD_COVERAGE in os.environ else {}
     yield kept
     os.environ.update(kept)
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Signals that a test registers are gone after it: the catalogue is one for the process."""
+    tables: list[dict[Any, Any]] = [
+        catalogue._own,
+        catalogue._BY_ID,
+        catalogue._BY_NAME,
+        catalogue._BY_PATH,
+        catalogue.SHORT_NAMES,
+    ]
+    before = [dict(table) for table in tables]
+    yield
+    if catalogue._own != before[0]:
+        for table, content in zip(tables, before, strict=True):
+            table.clear()
+            table.update(content)

@@ -132,7 +132,8 @@ class Logger:
         except (OSError, ValueError) as error:
             raise LoggerError("a command that can be started", str(error)) from error
         try:
-            answer = await asyncio.wait_for(_heard(keeper), START_TIMEOUT_S)
+            async with asyncio.timeout(START_TIMEOUT_S):
+                answer = await _heard(keeper)
         except TimeoutError:
             answer = {"error": f"not started within {START_TIMEOUT_S:g} s"}
         except BaseException:
@@ -174,7 +175,8 @@ class Logger:
             answer = await _heard(keeper)
             # Everything of its group has ended, so its last lines are in the pipe.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(lines), 1.0)
+                async with asyncio.timeout(1.0):
+                    await asyncio.shield(lines)
         finally:
             await asyncio.shield(self._ended(keeper, lines))
         self._exit_code = answer.get("exit")
@@ -269,7 +271,8 @@ async def _end(keeper: asyncio.subprocess.Process, stop_timeout_s: float) -> Non
     if keeper.stdin is not None:
         keeper.stdin.close()
     try:
-        await asyncio.wait_for(keeper.wait(), stop_timeout_s + KILL_TIMEOUT_S)
+        async with asyncio.timeout(stop_timeout_s + KILL_TIMEOUT_S):
+            await keeper.wait()
     except TimeoutError:
         keeper.kill()
         await keeper.wait()

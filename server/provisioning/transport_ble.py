@@ -172,10 +172,11 @@ class BleTransport:
         return names
 
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        future = asyncio.run_coroutine_threadsafe(
-            asyncio.wait_for(work, SCAN_TIMEOUT_S + TIMEOUT_S), self._loop
-        )
-        return future.result()
+        async def bounded() -> _T:
+            async with asyncio.timeout(SCAN_TIMEOUT_S + TIMEOUT_S):
+                return await work
+
+        return asyncio.run_coroutine_threadsafe(bounded(), self._loop).result()
 
     def close(self) -> None:
         """Disconnect."""

@@ -221,7 +221,8 @@ class BaseLink(RadioLink):
             self._take(item)
         if self._kept.buffered and self._retry_s is None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._flush(services), LAST_FLUSH_S)
+                async with asyncio.timeout(LAST_FLUSH_S):
+                    await self._flush(services)
 
     # -- what comes --------------------------------------------------------------------------------
     def _take(self, item: Packet | Event) -> None:

@@ -104,7 +104,8 @@ class RadioLink(Link):
             self._is_told = False
             if not self._inbox:  # it may have come between the two lines before
                 try:
-                    await asyncio.wait_for(arrived.wait(), timeout_s)
+                    async with asyncio.timeout(timeout_s):
+                        await arrived.wait()
                 except TimeoutError:
                     return None
         return self.next_item()

@@ -204,3 +204,19 @@ def test_without_the_library() -> None:
     for line in lines:
         assert line.startswith("telerig.toml:2: expected a kind that can be loaded")
         assert "pip install 'telerig[mesh]'" in line
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_cancelled_as_something_arrives(steps: int) -> None:
+    """A wait that is cancelled in the moment in which it is over ends the work all the same."""
+    probe = Probe("/dev/null")
+    probe._arrived = asyncio.Event()
+    waiting = asyncio.create_task(probe.receive(60.0))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    probe._arrived.set()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    if waiting.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
