@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -77,6 +78,12 @@ def open_interface(spec: CanInterfaceSpec) -> can.BusABC:
         with _quiet():
             return can.Bus(interface=spec.interface, channel=spec.channel, **keywords)
     except Exception as error:  # drivers that are missing raise whatever they like, even NameError
+        missing = _missing(error)
+        if missing:
+            raise CanDoorError(
+                f"{where}expected {missing} for the CAN interface {spec}, found none; "
+                "give them as options of a bench file"
+            ) from error
         raise CanDoorError(
             f"{where}expected the CAN interface {spec} to open, found: {_words(error)}; "
             f"{_advice(spec)}"
@@ -98,6 +105,14 @@ def _advice(spec: CanInterfaceSpec) -> str:
         name = spec.channel
         return f"make it: ip link add {name} type vcan; ip link set {name} up"
     return "is it plugged in, and its driver installed?"
+
+
+def _missing(error: BaseException) -> str:
+    """Give the keywords that a driver wants and did not get; empty where that is not the reason."""
+    text = str(error)
+    if not isinstance(error, TypeError) or " missing " not in text:
+        return ""
+    return " and ".join(re.findall(r"'(\w+)'", text))
 
 
 def _words(error: BaseException) -> str:

@@ -198,6 +198,7 @@ def test_without_socketcan_the_message_says_what_to_do() -> None:
     ("interface", "words"),
     [
         ("pcan", "expected the CAN interface pcan X to open, found: "),
+        ("socketcand", "expected host and port for the CAN interface socketcand X, found none"),
         ("kvaser", "is it plugged in, and its driver installed?"),
         ("pcann", "expected an interface of python-can (canalystii,"),
         ("slcan", "could not open port X"),
