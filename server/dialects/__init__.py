@@ -1,0 +1,1 @@
+"""What other people's devices and apps send, taken by the one path of ingest."""
