@@ -1,0 +1,1 @@
+"""What was stored, read back: columns, decimation, aggregates, statistics, latest values."""

@@ -1,0 +1,1 @@
+"""Sessions, trips and vehicles: names for ranges of time over a device's readings."""
