@@ -56,6 +56,9 @@ LEAD_IN = "lead-in"
 LEAD_OUT = "lead-out"
 DEVICE = "car-1"
 API_SECRET = "the rig's own, for one run"
+LOCAL_ROLE = "viewer"  # the observer reads without credentials
+# A run is judged by rows with their numbers, which only the hot log has: it stays as it is.
+STORE = {"compact_after_s": 86_400, "compact_bytes": 2**40, "latest_s": 3600}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,8 @@ def gateway_config(
     config: dict[str, Any] = {
         "gateway": {"device": DEVICE},
         "http": {"host": "127.0.0.1", "port": http_port},
+        "users": {"local_role": LOCAL_ROLE},
+        "store": STORE,
         "database": {"url": database_url},
         "pipeline": _set(
             queue_readings=spec.queue_readings,
@@ -239,6 +244,8 @@ def base_config(
     return {
         "gateway": {"device": BASE},
         "http": {"host": "127.0.0.1", "port": http_port},
+        "users": {"local_role": LOCAL_ROLE},
+        "store": STORE,
         "database": {"url": database_url},
         "log": {"format": "json"},
         "links": {MESH: base_link_config(scenario, ports[BASE_LINE])},

@@ -37,6 +37,8 @@ class Signal(msgspec.Struct, frozen=True):
         maximum: largest value that the source can express.
         source: "obd:010C" (mode and PID), "gps", "derived", "edge", "mesh", or "can:EngineData"
             (the message).
+        time_step_ns: to which instants are kept in the long run; 1000 for a signal whose
+            microseconds count.
     """
 
     id: int
@@ -47,6 +49,7 @@ class Signal(msgspec.Struct, frozen=True):
     minimum: float
     maximum: float
     source: str
+    time_step_ns: int = 1_000_000
 
 
 _PERCENT = 100 / 255

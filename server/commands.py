@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,9 @@ example configuration (telerig.toml):
 Every key outside [links] can be set in the environment: TELERIG_HTTP_PORT=8001,
 TELERIG_DATABASE_URL=postgresql://user:password@host/name.
 
-SIGTERM or Ctrl-C stops the links, stores what was accepted, and ends with exit code 0.
+SIGTERM or Ctrl-C stops the links, stores what was accepted, and ends with exit code 0. SIGHUP
+reads the configuration again (links, log, TLS certificate); of a gateway that was started in a
+terminal it is the end of that terminal, and stops it.
 Exit code 1: something failed (database away, port busy, embedded PostgreSQL gone); 2: the
 configuration is wrong.
 """
@@ -54,24 +56,40 @@ class ServeCommand:
         parser.add_argument(
             "--check", action="store_true", help="check the configuration and do nothing else"
         )
+        parser.add_argument("--host", help="address to listen on ([http] host)")
+        parser.add_argument("--port", type=int, help="port to listen on ([http] port)")
 
     def run(self, args: argparse.Namespace) -> int:
         """Run until a signal; give the exit code."""
         from server.config import load_config
         from server.errors import ServerError
 
+        env = _with_arguments(args, os.environ)
+
+        def load() -> GatewayConfig:
+            return load_config(args.config, env)
+
         try:
-            config = load_config(args.config, os.environ)
+            config = load()
             if args.check:
                 print(f"configuration is right: {len(config.links)} links")
                 return 0
-            return _serve(config)
+            return _serve(config, load)
         except ServerError as error:
             print(f"telerig serve: {error}", file=sys.stderr)
             return error.exit_code
 
 
 COMMAND = ServeCommand()
+
+
+def _with_arguments(args: argparse.Namespace, env: Mapping[str, str]) -> Mapping[str, str]:
+    """Put what the command line says over the environment."""
+    given = {
+        "TELERIG_HTTP_HOST": getattr(args, "host", None),
+        "TELERIG_HTTP_PORT": getattr(args, "port", None),
+    }
+    return {**env, **{name: str(value) for name, value in given.items() if value is not None}}
 
 
 def default_data_dir(env: Mapping[str, str]) -> Path:
@@ -92,54 +110,103 @@ def default_data_dir(env: Mapping[str, str]) -> Path:
     return Path.home() / ".local" / "state" / "telerig"
 
 
-def _serve(config: GatewayConfig) -> int:
+def _serve(config: GatewayConfig, load: Callable[[], GatewayConfig]) -> int:
     from server.logs import configure_logs
 
     configure_logs(format=config.log.format, level=config.log.level)
-    if config.database.url is not None:
-        _run(config)
+    _tell(config)
+    if config.database.url is not None or not config.database.enabled:
+        _run(config, load)
         return 0
     from server.store.embedded import EmbeddedPostgres
 
     data_dir = config.database.data_dir or default_data_dir(os.environ)
     with EmbeddedPostgres(data_dir) as postgres:
-        _run(config.with_database_url(postgres.start()), postgres)
+        url = postgres.start()
+        _run(config.with_database_url(url), lambda: load().with_database_url(url), postgres)
     return 0
 
 
-def _run(config: GatewayConfig, postgres: EmbeddedPostgres | None = None) -> None:
+def _tell(config: GatewayConfig) -> None:
+    """Say what the environment had to say, and what will not happen."""
+    import structlog
+
+    log = structlog.get_logger("telerig.serve")
+    if config.taken:
+        log.info("taken from the environment", variables=", ".join(config.taken))
+    for note in config.notes:
+        log.warning("environment", note=note)
+    if not config.database.enabled:
+        log.warning("live only: nothing is kept", set_by="[database] enabled = false")
+
+
+def _run(
+    config: GatewayConfig,
+    load: Callable[[], GatewayConfig],
+    postgres: EmbeddedPostgres | None = None,
+) -> None:
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_signal(config, postgres))
+        runner.run(_until_signal(config, load, postgres))
 
 
-async def _until_signal(config: GatewayConfig, postgres: EmbeddedPostgres | None) -> None:
+async def _until_signal(
+    config: GatewayConfig,
+    load: Callable[[], GatewayConfig],
+    postgres: EmbeddedPostgres | None,
+) -> None:
     import gc
     import signal
 
     from server.gateway import Gateway
+    from server.operation.notify import Notifier
+    from server.operation.reload import Reload
     from server.serve import serve
 
     stop = asyncio.Event()
+    notifier = Notifier(os.environ)
+    url = ""
+
+    def end() -> None:
+        notifier.stopping("storing what was accepted")
+        stop.set()
+
+    reload = Reload(load, notifier.reloading, lambda: notifier.ready(f"listening on {url}"))
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # SIGHUP comes when the terminal closes; nohup has it ignored, and so it stays.
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    # nohup has SIGHUP ignored, and so it stays.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, end if _has_terminal() else reload.ask)
 
     def on_ready(gateway: Gateway) -> None:
+        nonlocal url
+        url = gateway.url
         # Nothing of what was imported will ever be garbage: to look through it again and again
         # is a tenth of the work of ingest, and half of its longest delays.
         gc.collect()
         gc.freeze()
-        print(f"listening on {gateway.url}", flush=True)
+        notifier.ready(f"listening on {url}")
+        print(f"listening on {url}", flush=True)
 
-    if postgres is None:
-        await serve(config, stop=stop, on_ready=on_ready)
-        return
-    async with _stops_with(postgres, stop):
-        await serve(config, stop=stop, on_ready=on_ready)
+    try:
+        if postgres is None:
+            await serve(config, stop=stop, on_ready=on_ready, reload=reload)
+            return
+        async with _stops_with(postgres, stop):
+            await serve(config, stop=stop, on_ready=on_ready, reload=reload)
+    finally:
+        notifier.close()
+
+
+def _has_terminal() -> bool:
+    """Tell whether a terminal's end would send SIGHUP to this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.asynccontextmanager

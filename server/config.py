@@ -10,11 +10,20 @@
     origins = ["https://…"]         # pages of other sites that may use the API (CORS, WebSockets)
     ws_heartbeat_s = 30             # of /api/v1/realtime/subscribe
     connections = 1000              # open at a time, WebSockets included; beyond them 503
+    tls_cert = "/etc/…/cert.pem"    # with tls_key: https and wss; read again by a reload (SIGHUP)
+    tls_key = "/etc/…/key.pem"
 
     [api]
     secret = "…"                    # the operator's key, 16 characters or more; none: nobody's
     device_keys = ["esp-1:…"]       # fixed device keys, for development; else: telerig devices
     device_requests_per_s = 0       # of one device, beyond it 429; 0: no limit
+
+    [users]
+    local_role = "none"             # what this machine may do without credentials; or viewer, …
+    token_s = 900                   # life of an access token
+    session_days = 30               # of a browser's session, or a refresh token,
+    idle_days = 7                   # and how long it may rest
+    requests_per_s = 100            # of one user, beyond it 429; 0: no limit
 
     [control]                       # commands to devices
     standing = ["clear_dtcs"]       # only while the vehicle stands
@@ -24,17 +33,51 @@
     [database]
     url = "postgresql://…"          # absent: an embedded server with its data in data_dir
     data_dir = "/var/lib/telerig"
+    enabled = true                  # false: live only, nothing is kept
+    pool_size = 5                   # connections for reads, at most so many and
+    max_overflow = 0                # so many more
+
+    [metrics]
+    token = "…"                     # for whoever reads /metrics; absent: this machine only
 
     [pipeline]
     queue_readings = 10000          # accepted, not yet stored, at most; then refused
     flush_ms = 500                  # group commit: the longest a reading waits for its commit
-    publish_ms = 50                 # live stream: readings are sent together at this interval
+    publish_ms = 20                 # live stream: readings are sent together at this interval
+
+    [store]                         # see server.store.config
+    compact_after_s = 600           # readings go from the hot log into segments
+    raw_days = 0                    # readings older than this are dropped; 0: never
+    rollup_days = 0                 # windows of 5 min likewise
+
+    [live]                          # bounds of the live stream; see server.live.config
+    clients = 500                   # WebSockets at a time
+    clients_per_user = 250
+    queue_messages = 4096           # that wait for one client; then the oldest are left out
+    queue_kb = 512
+    resume_kb = 4096                # newest events, for clients that come back
+    replays = 4                     # recorded drives that are played at a time
 
     [log]
     format = "console"              # or "json"
     level = "info"                  # debug, info, warning, error
+    requests = false                # each request a line at level info (else: at debug)
+
+    [export]                        # downloads; see docs/export.md
+    concurrent = 2                  # at a time; each is a process of its own
+    longest_s = 3600
+
+    [alerts], [mail]                # see server.alerts.config
+    [forward]                       # to another gateway; see server.forward.config
+    [outbound]                      # where the gateway may connect to; see server.outbound.config
+
+    [dialects]                      # other people's devices; see server.dialects.config
+    torque = false
+    osmand = false
+    thingsboard = false
 
     [compat]                        # interfaces of older systems; see server.compat.config
+    s0 = false                      # its paths ask for a user, as all others do
     s2 = false                      # without a key only this machine may use them
     s4 = false
     s2_key = "…"
@@ -54,9 +97,9 @@
 
 Any key outside `links` that is no list can be set by an environment variable, which wins over the
 file:
-TELERIG_HTTP_PORT, TELERIG_DATABASE_URL, TELERIG_PIPELINE_FLUSH_MS, … Older names are taken where
-that variable is not set: API_SECRET_KEY, WS_HEARTBEAT_INTERVAL, and DEVICE_API_KEYS (separated by
-commas). With APP_ENV=production secrets need 32 characters.
+TELERIG_HTTP_PORT, TELERIG_DATABASE_URL, TELERIG_PIPELINE_FLUSH_MS, … Names of older systems
+(DATABASE_URL, PORT, …: `server.operation.environment`) are taken where that variable is not set.
+With APP_ENV=production secrets need 32 characters.
 """
 
 from __future__ import annotations
@@ -71,15 +114,27 @@ from typing import Any
 
 import msgspec
 
+from server.alerts.config import AlertsConfig, MailConfig, read_alerts, read_mail
 from server.catalogue import Signal, register
 from server.compat.config import CompatConfig, LoggerConfig
 from server.config_section import Section, Where, describe
 from server.control.schema import SchemaError
 from server.control.templates import load_templates, read_json_file
+from server.dialects.config import DialectsConfig, parse_dialects
 from server.errors import CatalogueError, ConfigError
+from server.export.config import ExportConfig, parse_export
+from server.forward.config import ForwardConfig, read_forward
 from server.links.registry import link_class
+from server.live.config import INTEGER_KEYS as LIVE_KEYS
+from server.live.config import LiveConfig, read_live
+from server.operation.config import MetricsConfig, metrics_config, tls_files
+from server.operation.environment import add_links, translate
+from server.outbound.config import OutboundConfig, read_outbound
+from server.store.config import KEYS as STORE_KEYS
+from server.store.config import StoreConfig, parse_store
 from server.store.shown_url import shown
 from server.toml_lines import KeyPath, key_lines
+from server.users.config import UsersConfig, users_config
 
 NO_FILE = "configuration"
 """Stands in messages where no file was given."""
@@ -91,27 +146,44 @@ _VIN = re.compile(r"[A-HJ-NPR-Z0-9]{17}")  # ISO 3779: without I, O and Q
 
 _TEXT_KEYS: Mapping[str, tuple[str, ...]] = {
     "gateway": ("device", "vehicle"),
-    "http": ("host",),
+    "http": ("host", "tls_cert", "tls_key"),
     "api": ("secret", "device_keys"),
+    "users": ("local_role",),
     "control": ("templates",),
     "compat": ("s2_key", "s4_key", "ws", "device", "telemetry_types"),
     "database": ("url", "data_dir"),
+    "metrics": ("token",),
     "pipeline": (),
+    "live": (),
     "log": ("format", "level"),
+    "export": (),
+    "dialects": (),
+    "alerts": (),
+    "mail": ("host", "security", "user", "password", "sender", "recipients", "ca_file"),
+    "forward": ("url", "key", "folder", "devices", "ca_file"),
+    "outbound": ("allow",),
+    "store": (),
 }
 _INTEGER_KEYS: Mapping[str, tuple[str, ...]] = {
     "http": ("port", "ws_heartbeat_s", "connections"),
     "api": ("device_requests_per_s",),
+    "users": ("token_s", "session_days", "idle_days", "requests_per_s"),
     "compat": ("s4_port",),
+    "live": LIVE_KEYS,
+    "export": ("concurrent", "longest_s"),
+    "store": STORE_KEYS,
+    "alerts": ("rules", "history_days"),
+    "mail": ("port",),
+    "forward": ("max_mb",),
+    "database": ("pool_size", "max_overflow"),
     "pipeline": ("queue_readings", "flush_ms", "publish_ms"),
 }
-_FLAG_KEYS: Mapping[str, tuple[str, ...]] = {"compat": ("s2", "s4")}
-_ALIASES: Mapping[str, str] = {
-    "API_SECRET_KEY": "TELERIG_API_SECRET",
-    "DEVICE_API_KEYS": "TELERIG_API_DEVICE_KEYS",
-    "WS_HEARTBEAT_INTERVAL": "TELERIG_HTTP_WS_HEARTBEAT_S",
+_FLAG_KEYS: Mapping[str, tuple[str, ...]] = {
+    "compat": ("s0", "s2", "s4"),
+    "dialects": ("torque", "osmand", "thingsboard"),
+    "database": ("enabled",),
+    "log": ("requests",),
 }
-"""Names of older systems; an empty one counts as absent."""
 SECRET_LENGTH = 16
 """Characters of a secret that somebody chose, at least."""
 PRODUCTION_SECRET_LENGTH = 32
@@ -119,13 +191,17 @@ PRODUCTION_SECRET_LENGTH = 32
 
 
 class HttpConfig(msgspec.Struct, frozen=True):
-    """Where the API listens, and for whose pages; port 0 takes any free port."""
+    """Where the API listens, and for whose pages; port 0 takes any free port.
+
+    `tls` is the file of the certificate and that of its key.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
     origins: tuple[str, ...] = ()
     ws_heartbeat_s: int = 30
     connections: int = 1000
+    tls: tuple[Path, Path] | None = None
 
 
 class ApiConfig(msgspec.Struct, frozen=True):
@@ -149,10 +225,16 @@ class ControlConfig(msgspec.Struct, frozen=True):
 
 
 class DatabaseConfig(msgspec.Struct, frozen=True):
-    """Which PostgreSQL; `url` None means the embedded server with its data in `data_dir`."""
+    """Which PostgreSQL; `url` None means the embedded server with its data in `data_dir`.
+
+    Where it is not `enabled` there is none, and nothing is kept.
+    """
 
     url: str | None = None
     data_dir: Path | None = None
+    enabled: bool = True
+    pool_size: int = 5
+    max_overflow: int = 0
 
 
 class PipelineConfig(msgspec.Struct, frozen=True):
@@ -160,7 +242,7 @@ class PipelineConfig(msgspec.Struct, frozen=True):
 
     queue_readings: int = 10_000
     flush_ms: int = 500
-    publish_ms: int = 50
+    publish_ms: int = 20
 
 
 class LogConfig(msgspec.Struct, frozen=True):
@@ -168,31 +250,48 @@ class LogConfig(msgspec.Struct, frozen=True):
 
     format: str = "console"
     level: str = "info"
+    requests: bool = False
 
 
 class LinkConfig(msgspec.Struct, frozen=True):
-    """One link: its name, its kind, the options that the kind's class made of its table, and the
-    signals that it adds to the catalogue."""
+    """One link: its name, its kind, the options that the kind's class made of its table, the
+    signals that it adds to the catalogue, and its table as text, to see whether it has changed."""
 
     name: str
     kind: str
     options: Any
     signals: tuple[Signal, ...] = ()
+    source: str = ""
 
 
 class GatewayConfig(msgspec.Struct, frozen=True):
-    """Everything that `serve` needs to know; `vehicle` None means: as a link reports it."""
+    """Everything that `serve` needs to know; `vehicle` None means: as a link reports it.
+
+    `notes` is what is to be said about the environment, `taken` the older names found there.
+    """
 
     device: str = "car-1"
     vehicle: str | None = None
     http: HttpConfig = HttpConfig()
     api: ApiConfig = ApiConfig()
+    users: UsersConfig = UsersConfig()
     control: ControlConfig = ControlConfig()
     database: DatabaseConfig = DatabaseConfig()
+    metrics: MetricsConfig = MetricsConfig()
     pipeline: PipelineConfig = PipelineConfig()
     log: LogConfig = LogConfig()
     compat: CompatConfig = CompatConfig()
+    live: LiveConfig = LiveConfig()
+    store: StoreConfig = StoreConfig()
+    export: ExportConfig = ExportConfig()
+    dialects: DialectsConfig = DialectsConfig()
+    alerts: AlertsConfig = AlertsConfig()
+    mail: MailConfig = MailConfig()
+    forward: ForwardConfig = ForwardConfig()
+    outbound: OutboundConfig = OutboundConfig()
     links: tuple[LinkConfig, ...] = ()
+    notes: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -235,7 +334,9 @@ def parse_config(text: str, file: str, env: Mapping[str, str]) -> GatewayConfig:
         ConfigError: with file, line, what was expected and what was found.
     """
     table = _parse_toml(text, file)
-    variables = _apply_environment(table, env)
+    old, names = translate(env)
+    notes = add_links(table, env)
+    variables = _apply_environment(table, {**env, **old}, names)
     top = Section(table, Where(file, (), key_lines(text), variables))
     gateway = top.section("gateway")
     config = GatewayConfig(
@@ -243,12 +344,24 @@ def parse_config(text: str, file: str, env: Mapping[str, str]) -> GatewayConfig:
         vehicle=_vehicle(gateway),
         http=_http(top.section("http")),
         api=_api(top.section("api")),
+        users=users_config(top.section("users")),
         control=_control(top.section("control")),
         database=_database(top.section("database")),
+        metrics=metrics_config(top.section("metrics")),
         pipeline=_pipeline(top.section("pipeline")),
         log=_log(top.section("log")),
         compat=_compat(top.section("compat")),
+        live=read_live(top.section("live")),
+        store=parse_store(top.section("store")),
+        export=parse_export(top.section("export")),
+        dialects=parse_dialects(top.section("dialects")),
+        alerts=read_alerts(top.section("alerts")),
+        mail=read_mail(top.section("mail")),
+        forward=read_forward(top.section("forward")),
+        outbound=read_outbound(top.section("outbound")),
         links=_links(top.section("links")),
+        notes=tuple(notes),
+        taken=tuple(sorted(names.values())),
     )
     gateway.done()
     top.done()
@@ -261,7 +374,12 @@ def parse_config(text: str, file: str, env: Mapping[str, str]) -> GatewayConfig:
 
 
 def _check_production(config: GatewayConfig, where: Where) -> None:
-    """Refuse secrets that are too short for production."""
+    """Refuse what is too weak for production: short secrets, trust in whoever is local."""
+    if config.users.local_role is not None:
+        expected = '"none" (APP_ENV is production)'
+        raise where.error(
+            ("users", "local_role"), expected, describe(config.users.local_role.value)
+        )
     secrets = [
         (("api", "secret"), config.api.secret),
         (("compat", "s2_key"), config.compat.s2_key),
@@ -288,8 +406,13 @@ def _parse_toml(text: str, file: str) -> dict[str, Any]:
         raise ConfigError(file, None, "TOML", "brackets nested too deeply") from error
 
 
-def _apply_environment(table: dict[str, Any], env: Mapping[str, str]) -> dict[KeyPath, str]:
-    """Put environment variables into the table; give which variable set which key."""
+def _apply_environment(
+    table: dict[str, Any], env: Mapping[str, str], names: Mapping[str, str]
+) -> dict[KeyPath, str]:
+    """Put environment variables into the table; give which variable set which key.
+
+    `names` has the older name of those that came by one.
+    """
     sections = {f"TELERIG_{section.upper()}_": section for section in _TEXT_KEYS}
     known = {
         f"{prefix}{key.upper()}": (section, key)
@@ -301,22 +424,19 @@ def _apply_environment(table: dict[str, Any], env: Mapping[str, str]) -> dict[Ke
         )
     }
     variables: dict[KeyPath, str] = {}
-    for given, text in sorted(env.items()):
-        variable = _ALIASES.get(given, given)
+    for variable, text in sorted(env.items()):
         if not variable.startswith(tuple(sections)):
-            continue
-        if variable != given and (not text or variable in env):
             continue
         if variable not in known:
             near = difflib.get_close_matches(variable, known, n=1)
             hint = near[0] if near else ", ".join(sorted(known))
-            raise ConfigError("environment", None, f"a known variable ({hint})", given)
+            raise ConfigError("environment", None, f"a known variable ({hint})", variable)
         section, key = known[variable]
         inner = table.setdefault(section, {})
         if not isinstance(inner, dict):
             continue  # refused with its line when the section is read
         inner[key] = _value(section, key, text)
-        variables[section, key] = given
+        variables[section, key] = names.get(variable, variable)
     return variables
 
 
@@ -359,6 +479,7 @@ def _http(section: Section) -> HttpConfig:
         origins=_origins(section),
         ws_heartbeat_s=section.integer("ws_heartbeat_s", 30, minimum=1, maximum=3600),
         connections=section.integer("connections", 1000, minimum=1, maximum=1_000_000),
+        tls=tls_files(section),
     )
     section.done()
     return http
@@ -445,15 +566,22 @@ def _database(section: Section) -> DatabaseConfig:
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
         raise section.where.error("url", "a URL postgresql://…", describe(shown(url)))
     data_dir = section.text("data_dir", None)
+    database = DatabaseConfig(
+        url,
+        None if data_dir is None else Path(data_dir).expanduser(),
+        section.flag("enabled", True),
+        section.integer("pool_size", 5, minimum=1, maximum=1000),
+        section.integer("max_overflow", 0, minimum=0, maximum=1000),
+    )
     section.done()
-    return DatabaseConfig(url, None if data_dir is None else Path(data_dir).expanduser())
+    return database
 
 
 def _pipeline(section: Section) -> PipelineConfig:
     pipeline = PipelineConfig(
         queue_readings=section.integer("queue_readings", 10_000, minimum=1, maximum=10_000_000),
         flush_ms=section.integer("flush_ms", 500, minimum=1, maximum=60_000),
-        publish_ms=section.integer("publish_ms", 50, minimum=1, maximum=60_000),
+        publish_ms=section.integer("publish_ms", 20, minimum=1, maximum=60_000),
     )
     section.done()
     return pipeline
@@ -463,6 +591,7 @@ def _log(section: Section) -> LogConfig:
     log = LogConfig(
         format=section.choice("format", ("console", "json"), "console"),
         level=section.choice("level", ("debug", "info", "warning", "error"), "info"),
+        requests=section.flag("requests", False),
     )
     section.done()
     return log
@@ -470,6 +599,7 @@ def _log(section: Section) -> LogConfig:
 
 def _compat(section: Section) -> CompatConfig:
     compat = CompatConfig(
+        s0=section.flag("s0", False),
         s2=section.flag("s2", False),
         s4=section.flag("s4", False),
         s2_key=secret(section, "s2_key"),
@@ -509,7 +639,7 @@ def _links(section: Section) -> tuple[LinkConfig, ...]:
         cls = link_class(kind, table.where)
         rest = {key: value for key, value in table.table.items() if key != "kind"}
         options = cls.parse(name, rest, table.where)
-        links.append(LinkConfig(name, kind, options, tuple(cls.signals(options))))
+        links.append(LinkConfig(name, kind, options, tuple(cls.signals(options)), repr(rest)))
         _register(links, table.where)
     return tuple(links)
 

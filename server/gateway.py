@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import asyncpg
 import structlog
 
+from server.alerts.service import Alerts
 from server.clock import Clock
 from server.compat.edge import EdgeRecords
 from server.compat.logger import Logger
@@ -19,16 +20,28 @@ from server.control.templates import load_templates
 from server.devices.access import Access
 from server.devices.refused_keys import RefusedKeys
 from server.devices.registry import Registry
+from server.export.process import Exports
+from server.forward.service import Forward, ForwardingStore
+from server.http_protocol import Limits
 from server.ingest.link_services import GatewayServices
 from server.ingest.service import Ingest
 from server.ingest.uplink import Uplinks
 from server.ingest.uplink_store import UplinkStore
 from server.links.supervisor import LinkStatus, Supervisor
-from server.live import Hub
-from server.pipeline import Pipeline
+from server.live import Bounds, Hub
+from server.live.seats import Seats
+from server.operation.http_counts import HttpCounts
+from server.operation.live_only import FixedRegistry, LiveEdgeRecords, NoDeviceLog
+from server.outbound.addresses import Door
+from server.pipeline import Pipeline, Store
 from server.readings import Reading
+from server.replay.replays import Replays
+from server.store.compactor import Compactor
 from server.store.devicelog import DeviceLog
-from server.store.hotlog import HotLog
+from server.store.hotlog import Batch, HotLog
+from server.store.latest import Latest
+from server.users.guard import Guard
+from server.users.service import Users
 
 log = structlog.get_logger("telerig.gateway")
 
@@ -41,20 +54,32 @@ class Gateway:
         boot: number of this run, random.
         url: where the API is reached, `http://127.0.0.1:8000`; empty before it listens.
         hub: the live stream.
+        seats: how many may listen.
+        replays: recorded drives that are played.
         hotlog: the writer of the store.
         pipeline: from links to store and stream.
         supervisors: the links, by name.
         pool: connections for reads, and for what changes rarely.
         registry: the devices that may send.
-        access: who asks: the operator, a device.
+        access: knows the API secret and the devices' keys.
+        users: people, their sessions, and what was done.
+        guard: decides about every request.
         control: commands to devices.
         ingest: takes what remote devices send.
         uplinks: takes the uplinks of edge loggers, from whatever link.
         link_services: what links may ask of the gateway.
         edge: takes the records of the older kind of edge loggers.
         logger: the supervised logger process.
+        exports: the downloads that run.
+        door: the way out.
+        alerts: rules over readings, and who is told.
+        forward: what is stored here, to another gateway.
         s4_url: where S4 has an address of its own; empty: nowhere.
+        http_counts: how requests were answered.
+        http_limits: of connections; None before it listens.
         latest: newest published reading of each signal id.
+        newest: newest committed reading of each signal of each device.
+        compactor: makes segments of the hot log.
         started_ns: UTC nanoseconds.
     """
 
@@ -69,7 +94,7 @@ class Gateway:
         self.hotlog = hotlog
         self.pool = pool
         self.started_ns = clock.now_ns()
-        self.registry = Registry(
+        self.registry = (Registry if config.database.enabled else FixedRegistry)(
             pool,
             clock,
             fixed={
@@ -84,7 +109,20 @@ class Gateway:
             RefusedKeys(clock, self._key_refused),
             config.api.device_requests_per_s,
         )
-        self.hub = Hub(config.device, boot, clock)
+        self.users = Users(pool, config.users, clock, is_kept=config.database.enabled)
+        self.guard = Guard(
+            self.access, self.registry, self.users, config.users, clock, config.http.origins
+        )
+        live = config.live
+        self.hub = Hub(
+            config.device,
+            boot,
+            clock,
+            ring_bytes=live.resume_kb * 1024,
+            bounds=Bounds(live.queue_messages, live.queue_kb * 1024),
+        )
+        self.seats = Seats(live.clients, live.clients_per_user)
+        self.replays = Replays(self, live.replays)
         self.control = Control(
             pool,
             clock,
@@ -97,16 +135,50 @@ class Gateway:
             standing=config.control.standing,
             allowed=config.control.allowed,
         )
-        self.ingest = Ingest(DeviceLog(config.database.url or "", clock=clock), clock, self.hub)
+        self.newest = Latest(pool, clock, config.store.latest_s)
+        self.compactor = Compactor(config.database.url or "", clock, config.store)
+        self.ingest = Ingest(self._device_log(), clock, self.hub)
         self.uplinks = Uplinks(self.ingest, UplinkStore(pool, clock), self.control, self.registry)
         self.link_services = GatewayServices(self.uplinks, self.registry, lambda: self.vin or "")
-        self.edge = EdgeRecords(pool, self.ingest, self.registry, clock)
+        records = EdgeRecords if config.database.enabled else LiveEdgeRecords
+        self.edge = records(pool, self.ingest, self.registry, clock)
+        self.exports = Exports(config.export)
         self.logger = Logger(config.compat.logger, clock, self._logger_said)
+        self.door = Door(config.outbound)
+        self.alerts = Alerts(
+            pool,
+            clock,
+            self.hub,
+            self.door,
+            gateway=config.device,
+            config=config.alerts,
+            mail=config.mail,
+        )
+        data_dir = config.database.data_dir
+        self.forward = Forward(
+            config.forward,
+            device=config.device,
+            folder=None if data_dir is None else data_dir / "forward",
+            pool=pool,
+            has_log=config.database.enabled,
+            clock=clock,
+            door=self.door,
+        )
+        self.ingest.on_stored += [self.alerts.stored, self.forward.stored]
+        self.ingest.on_unsure.append(self.forward.unsure)
+        if config.database.enabled:
+            self.ingest.log.committed = self.compactor.committed
+            self.ingest.on_stored.append(
+                lambda append, pieces: self.newest.take_pieces(append.device, append.boot, pieces)
+            )
+            hotlog.committed = self._batch_committed
+        self.http_counts = HttpCounts()
+        self.http_limits: Limits | None = None
         self.latest: dict[int, Reading] = {}
         self.vin = config.vehicle
         self.supervisors: dict[str, Supervisor] = {}
         self.pipeline = Pipeline(
-            hotlog,
+            self._store(hotlog),
             self,
             clock,
             queue_readings=config.pipeline.queue_readings,
@@ -114,12 +186,49 @@ class Gateway:
             publish_s=config.pipeline.publish_ms / 1000,
         )
 
+    async def open(self) -> None:
+        """Begin what needs the tables, before anything comes in.
+
+        Raises:
+            StoreError, DATABASE_ERRORS: they cannot be read.
+        """
+        if self.config.database.enabled:
+            await self.newest.rebuild()
+            await self.alerts.start(self.vin or "")
+            await self.users.open(self.url)
+        await self.forward.start()
+
     async def close(self) -> None:
         """End what runs beside; write what waits to be written; the store is still there."""
+        await self.exports.close()
         await self.logger.stop()
+        await self.replays.close()
+        self.hub.close()
         await self.ingest.log.close()
+        await self.alerts.stop()
+        await self.forward.stop()
+        await self.compactor.close()
+        await self.newest.close()
         await self.control.close()
+        await self.guard.close()
+        await self.users.close()
         await self.registry.close()
+
+    def _store(self, hotlog: HotLog) -> Store:
+        if not self.forward:
+            return hotlog
+        return ForwardingStore(hotlog, self.forward, self.boot, lambda: self.vin or "")
+
+    def _device_log(self) -> DeviceLog:
+        database = self.config.database
+        if not database.enabled:
+            return NoDeviceLog(self.clock)
+        return DeviceLog(database.url or "", clock=self.clock)
+
+    def _batch_committed(self, batch: Batch) -> None:
+        """Take note of a commit of the local links."""
+        self.compactor.committed(len(batch.body))
+        self.newest.take_readings(self.config.device, self.boot, batch.newest)
 
     def _key_refused(self, device: str, reason: str, example: str) -> None:
         """Count a refused request of a device."""
@@ -161,10 +270,12 @@ class Gateway:
             self.latest[reading.signal] = reading
         self.hub.readings(seq_first, readings)
         self.link_services.accepted(readings)
+        self.alerts.readings(self.config.device, self.vin or "", readings)
 
     def stored(self, upto: int, time_ns: int) -> None:
         """Publish how far the store is."""
-        self.hub.stored(upto, time_ns)
+        if self.config.database.enabled:
+            self.hub.stored(upto, time_ns)
 
     def store_failing(self, reason: str) -> None:
         """Publish whether commits succeed."""
@@ -179,6 +290,7 @@ class Gateway:
     def signals_stale(self, name: str, stale: tuple[int, ...], time_ns: int) -> None:
         """Publish which signals of a link are stale."""
         self.hub.stale(name, stale, time_ns)
+        self.alerts.missing(self.config.device, stale)
 
     def vehicle(self, vin: str) -> None:
         """Take the vehicle's number from a link, unless the configuration names another."""

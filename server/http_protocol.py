@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import resource
 
-import msgspec
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from server.answers import PROBLEM, Refusal, problem_body
 from server.clock import Clock
 
 log = structlog.get_logger("telerig.http")
 
 HEAD_TIMEOUT_S = 10.0
+HEAD_BYTES = 131_072
 REFUSED_TIMEOUT_S = 1.0
 """A connection beyond the limit may ask so late and still hear why it is refused."""
 REFUSED_AT_ONCE = 50
@@ -73,6 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     limits: Limits
     _head_timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
     _is_refused = False
     _is_upgraded = False
 
@@ -99,16 +101,25 @@ class BoundedProtocol(HttpToolsProtocol):
             # Not before something was read: a close with unread bytes would undo the answer.
             self._refuse()
             return
+        self._head_bytes += len(data)
         super().data_received(data)
         if self._is_upgraded or (self.cycle is not None and not self.cycle.response_complete):
             self._head_is_here()
         elif self._head_timer is None and not self.transport.is_closing():
             self._wait_for_head(HEAD_TIMEOUT_S)
+        if self._head_timer is None:
+            self._head_bytes = 0
+        elif self._head_bytes > HEAD_BYTES:
+            self._end(431, f"a request head of at most {HEAD_BYTES} bytes", "more", "head")
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over."""
         self._is_upgraded = True
         super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP, or has too long a URL, with a problem."""
+        self._end(400, "a request of HTTP/1.1, its URL within 64 KiB", "something else", "head")
 
     def _wait_for_head(self, timeout_s: float) -> None:
         self._head_timer = self.loop.call_later(timeout_s, self._head_is_late)
@@ -135,9 +146,8 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         if self.transport.is_closing():
             return
-        error = {"expected": expected, "found": found, "where": where}
-        body = msgspec.json.encode({"error": error})
-        head = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+        body = problem_body(Refusal(status, where, expected, found), "")
+        head = b"content-type: %s\r\ncontent-length: %d\r\n" % (PROBLEM.encode(), len(body))
         parts = [STATUS_LINE[status], head, headers, b"connection: close\r\n\r\n", body]
         self.transport.write(b"".join(parts))
         self.transport.close()

@@ -45,6 +45,21 @@ class LogCounts:
         """Events of level warning."""
         return self._counts["warning"]
 
+    def take(self, other: LogCounts) -> None:
+        """Add the counts of an earlier configuration."""
+        with self._lock:
+            for level, count in other._counts.items():
+                self._counts[level] += count
+
+
+_current = LogCounts()
+_stream: TextSink | None = None
+
+
+def current_counts() -> LogCounts:
+    """Give the counts of the log as it was configured last; zeros before."""
+    return _current
+
 
 class TextSink(Protocol):
     """Where log lines go: standard error, or whatever else takes text."""
@@ -61,8 +76,10 @@ def configure_logs(
 
     Events below `level` are neither written nor counted. Libraries log from warning up.
     """
+    global _current, _stream
+    _stream = stream
     out = stream if stream is not None else sys.stderr
-    counts = LogCounts()
+    counts = _current = LogCounts()
     write_lock = threading.Lock()
 
     def emit(logger: object, method: str, event: Event) -> str:
@@ -89,6 +106,13 @@ def configure_logs(
     root.addHandler(handler)
     logging.captureWarnings(True)
     return counts
+
+
+def reconfigure_logs(*, format: str, level: str) -> None:
+    """Go on with another format and level, on the same stream and with the counts so far."""
+    counts = _current
+    fresh = configure_logs(_stream, format=format, level=level)
+    fresh.take(counts)
 
 
 class _LineLogger:

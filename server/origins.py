@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.answers import error_response
+from server.answers import Refusal, problem_response
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CLOSE_POLICY = 1008
@@ -45,7 +45,8 @@ class OriginGuard:
                     await send({"type": "websocket.close", "code": CLOSE_POLICY, "reason": ""})
                     return
                 expected = "a page of this gateway, or of [http] origins"
-                response = error_response(403, expected, repr(origin[:200]), "Origin")
+                refusal = Refusal(403, "Origin", expected, repr(origin[:200]))
+                response = problem_response(refusal, scope["path"])
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import asyncpg
 import structlog
@@ -18,15 +20,15 @@ import uvicorn
 
 from server.app import make_app
 from server.clock import Clock, SystemClock
-from server.config import GatewayConfig, HttpConfig, LinkConfig
-from server.config_section import Where
+from server.config import DatabaseConfig, GatewayConfig, HttpConfig
 from server.errors import ConfigError, ListenError, ReadingsNotStored
 from server.gateway import Gateway
 from server.http_protocol import Limits, bounded_by
-from server.links.base import Link, LinkReport
-from server.links.registry import link_class
-from server.links.supervisor import LinkFactory, Supervisor
-from server.readings import ReadingSink
+from server.links.running import RunningLinks
+from server.live.protocol import LiveProtocol
+from server.operation.live_only import NoHotLog, NoPool
+from server.operation.reload import Reload, reload_forever
+from server.operation.tls import make_context
 from server.store.connection import COMMAND_TIMEOUT_S, CONNECT_TIMEOUT_S, SETTINGS
 from server.store.hotlog import HotLog
 
@@ -36,7 +38,6 @@ FLUSH_TIMEOUT_S = 10.0
 """How long a stop waits for the database to take what was accepted."""
 LAST_FRAMES_TIMEOUT_S = 1.0
 GRACEFUL_TIMEOUT_S = 3
-POOL_SIZE = 2
 WS_MESSAGE_BYTES = 65_536
 """What a client may say at once; the default is 16 MiB."""
 
@@ -47,6 +48,7 @@ async def serve(
     clock: Clock | None = None,
     stop: asyncio.Event,
     on_ready: Callable[[Gateway], None] | None = None,
+    reload: Reload | None = None,
 ) -> None:
     """Run the gateway until `stop` is set; then end the links, flush, and close.
 
@@ -55,16 +57,17 @@ async def serve(
         clock: default the process's own.
         stop: set it to end.
         on_ready: called once the API listens and the links are started.
+        reload: orders to read the configuration again.
 
     Raises:
-        ConfigError: no database URL.
+        ConfigError: no database URL, or TLS files that are none.
         DatabaseUnreachable, MigrationError, StoreError: the store cannot be opened.
         ListenError: the HTTP address cannot be listened on.
         ReadingsNotStored: stopped while the database was away; says how many were lost.
     """
     clock = clock if clock is not None else SystemClock()
-    url = config.database.url
-    if url is None:
+    url = config.database.url or ""
+    if not url and config.database.enabled:
         raise ConfigError("configuration", None, "[database] url", "none, and no embedded server")
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen(config.http))
@@ -73,22 +76,18 @@ async def serve(
             s4_http = HttpConfig(config.http.host, config.compat.s4_port)
             listeners.append(stack.enter_context(listen(s4_http, "[compat] s4_port")))
         boot = int.from_bytes(os.urandom(4), "big")
-        hotlog = HotLog(
-            url,
-            device=config.device,
-            boot=boot,
-            clock=clock,
-            vin=config.vehicle,
-            signals=config.signals,
-        )
+        hotlog = _hot_log(config, boot, clock)
         await hotlog.open()
-        async with _read_pool(url) as pool:
+        async with _read_pool(url, config.database) as pool:
             gateway = Gateway(config, boot, clock, hotlog, pool)
-            gateway.url = address(config.http.host, listener)
+            gateway.url = address(config.http.host, listener, is_tls=config.http.tls is not None)
             if len(listeners) > 1:
-                gateway.s4_url = address(config.http.host, listeners[1])
+                gateway.s4_url = address(
+                    config.http.host, listeners[1], is_tls=config.http.tls is not None
+                )
             try:
-                await _run(gateway, listeners, stop, on_ready)
+                await gateway.open()
+                await _run(gateway, listeners, stop, on_ready, reload)
             finally:
                 await gateway.close()
                 await hotlog.close()
@@ -100,16 +99,37 @@ async def serve(
     log.info("stopped", readings=gateway.pipeline.counts.stored)
 
 
+def _hot_log(config: GatewayConfig, boot: int, clock: Clock) -> HotLog:
+    if not config.database.enabled:
+        return NoHotLog(config.device, boot, clock)
+    return HotLog(
+        config.database.url or "",
+        device=config.device,
+        boot=boot,
+        clock=clock,
+        vin=config.vehicle,
+        signals=config.signals,
+    )
+
+
 async def _run(
     gateway: Gateway,
     listeners: list[socket.socket],
     stop: asyncio.Event,
     on_ready: Callable[[Gateway], None] | None,
+    reload: Reload | None,
 ) -> None:
     flusher = gateway.pipeline.start()
     server = _Server(gateway)
     web = asyncio.create_task(server.serve(sockets=listeners), name="web")
-    links = _start_links(gateway)
+    links = RunningLinks(gateway)
+    links.start(gateway.config.links)
+    reloading = asyncio.create_task(
+        reload_forever(reload, gateway, links, server.tls)
+        if reload is not None
+        else asyncio.Event().wait(),
+        name="reload",
+    )
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
         await _started(server, web)
@@ -117,14 +137,15 @@ async def _run(
         if on_ready is not None:
             on_ready(gateway)
         # None of these ends by itself but `stopped`: any other end is a failure.
-        done, _ = await asyncio.wait(
-            {stopped, web, flusher, *links}, return_when=asyncio.FIRST_COMPLETED
-        )
+        ends: set[asyncio.Future[Any]] = {stopped, web, flusher, reloading, links.failed}
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
             task.result()
     finally:
         stopped.cancel()
-        await _cancel(links)
+        reloading.cancel()
+        await asyncio.gather(reloading, return_exceptions=True)
+        await links.stop()
         await gateway.pipeline.stop(FLUSH_TIMEOUT_S)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_FRAMES_TIMEOUT_S):
@@ -133,49 +154,14 @@ async def _run(
         await asyncio.gather(web, return_exceptions=True)
 
 
-def _start_links(gateway: Gateway) -> list[asyncio.Task[None]]:
-    tasks = []
-    for link in gateway.config.links:
-        supervisor = Supervisor(
-            link.name,
-            link.kind,
-            _factory(link, gateway),
-            sink=gateway.pipeline.offer,
-            clock=gateway.clock,
-            observer=gateway,
-        )
-        gateway.supervisors[link.name] = supervisor
-        tasks.append(asyncio.create_task(supervisor.run(), name=f"link {link.name}"))
-    return tasks
-
-
-def _factory(link: LinkConfig, gateway: Gateway) -> LinkFactory:
-    cls = link_class(link.kind, Where("configuration", ("links", link.name)))
-
-    def make(*, sink: ReadingSink, report: LinkReport) -> Link:
-        made = cls(link.name, link.options, sink=sink, clock=gateway.clock, report=report)
-        made.services = gateway.link_services
-        return made
-
-    return make
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task, result in zip(
-        tasks, await asyncio.gather(*tasks, return_exceptions=True), strict=True
-    ):
-        if isinstance(result, Exception):
-            log.error("link ended badly", link=task.get_name(), reason=str(result))
-
-
-def _read_pool(url: str) -> asyncpg.Pool:
+def _read_pool(url: str, database: DatabaseConfig) -> asyncpg.Pool:
     """Make the pool for reads; it connects when somebody reads."""
+    if not database.enabled:
+        return NoPool()
     return asyncpg.create_pool(
         url,
         min_size=0,
-        max_size=POOL_SIZE,
+        max_size=database.pool_size + database.max_overflow,
         # No idle timers: a connection stays until it breaks.
         max_inactive_connection_lifetime=0,
         timeout=CONNECT_TIMEOUT_S,
@@ -216,22 +202,37 @@ def _cannot_listen(http: HttpConfig, key: str, error: OSError) -> str:
     )
 
 
-def address(host: str, listener: socket.socket) -> str:
+def address(host: str, listener: socket.socket, *, is_tls: bool = False) -> str:
     """Give the URL at which a listener is reached from this machine."""
     port = listener.getsockname()[1]
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    scheme = "https" if is_tls else "http"
+    return f"{scheme}://[{shown}]:{port}" if ":" in shown else f"{scheme}://{shown}:{port}"
+
+
+class _Config(uvicorn.Config):
+    """uvicorn's settings with a TLS context of ours, whose certificate can be exchanged."""
+
+    tls: ssl.SSLContext | None = None
+
+    def load(self) -> None:
+        """Do what uvicorn does."""
+        super().load()
+        self.ssl = self.tls
 
 
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers and without its tick of ten times a second."""
 
     def __init__(self, gateway: Gateway) -> None:
+        files = gateway.config.http.tls
+        self.tls = None if files is None else make_context(*files)
+        gateway.http_limits = Limits(gateway.config.http.connections, gateway.clock)
         super().__init__(
-            uvicorn.Config(
+            _Config(
                 make_app(gateway),
-                http=bounded_by(Limits(gateway.config.http.connections, gateway.clock)),
-                ws="websockets-sansio",
+                http=bounded_by(gateway.http_limits),
+                ws=LiveProtocol,
                 ws_per_message_deflate=False,
                 ws_max_size=WS_MESSAGE_BYTES,
                 lifespan="off",
@@ -243,6 +244,7 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=GRACEFUL_TIMEOUT_S,
             )
         )
+        _tls_of(self.config).tls = self.tls
         self.up = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -258,6 +260,11 @@ class _Server(uvicorn.Server):
         """Close the connections and let `serve` return."""
         self.should_exit = True
         self._ended.set()
+
+
+def _tls_of(config: uvicorn.Config) -> _Config:
+    assert isinstance(config, _Config)
+    return config
 
 
 async def _started(server: _Server, web: asyncio.Task[None]) -> None:

@@ -51,7 +51,7 @@ async def watch_live(port: int, listener: LiveListener) -> None:
     """Follow the live stream of the gateway at 127.0.0.1:`port` until cancelled or closed."""
     decode = msgspec.json.Decoder().decode
     async with connect(
-        f"ws://127.0.0.1:{port}/api/v1/live",
+        f"ws://127.0.0.1:{port}/api/v1/live?heartbeat=0",
         compression=None,
         open_timeout=CONNECT_TIMEOUT_S,
         ping_interval=None,
@@ -85,7 +85,9 @@ async def get_json(port: int, path: str) -> Any:
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: rig\r\nConnection: close\r\n\r\n".encode())
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+        )
         head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
     finally:
         writer.close()

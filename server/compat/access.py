@@ -1,24 +1,20 @@
 """Who may use the interfaces that had no authentication: this machine, or who has their key.
 
 The API secret always works. Without a key in the configuration the interface answers only to
-programs of this machine: the peer must be a loopback address, no proxy may stand in between, and
-the Host must name this machine, so that a page that has its name point here (DNS rebinding) is
-kept out. Pages of other origins are refused for all paths by `server.origins`.
+programs of this machine (`server.users.local`). Pages of other origins are refused for all paths
+by `server.origins`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
-from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
 from server.answers import Refusal
 from server.devices.access import HEADER, Access, unauthorized
-
-_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+from server.users.local import why_not_local
 
 
 class SurfaceAccess:
@@ -55,29 +51,3 @@ class SurfaceAccess:
         if found:
             expected = f"this machine (or set [compat] {self._name}_key, and send it in {HEADER})"
             raise Refusal(403, "peer", expected, found)
-
-
-def why_not_local(connection: HTTPConnection) -> str:
-    """Give the reason why a request is not known to come from this machine; empty if it does."""
-    if connection.client is None or not _is_loopback(connection.client.host):
-        return "another machine"
-    for name in _PROXY_HEADERS:
-        if name in connection.headers:
-            return f"a proxy ({name})"
-    host = connection.headers.get("host", "")
-    try:
-        name_of_host = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        name_of_host = ""
-    if name_of_host != "localhost" and not _is_loopback(name_of_host):
-        return f"host {host[:80]!r}"
-    return ""
-
-
-def _is_loopback(text: str) -> bool:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)

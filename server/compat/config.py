@@ -19,6 +19,7 @@ class CompatConfig(msgspec.Struct, frozen=True):
     """Which interfaces are on, and who may use them.
 
     Attributes:
+        s0: POST /api/export.
         s2: /ws (telerig.s2), /telemetry-types, /command-templates, /historical-data.
         s4: /ws (telerig.s4), /api/telemetry, /status, /logger/…
         s2_key: who may use S2; None: this machine only.
@@ -30,6 +31,7 @@ class CompatConfig(msgspec.Struct, frozen=True):
         logger: the logger process of S4.
     """
 
+    s0: bool = False
     s2: bool = False
     s4: bool = False
     s2_key: str | None = None

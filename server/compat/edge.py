@@ -14,7 +14,7 @@ import math
 import re
 from array import array
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import asyncpg
 import msgspec
@@ -128,12 +128,14 @@ class EdgeRecords:
 
     Attributes:
         bad_records: records that were none.
+        on_count: called when the statistics have changed.
     """
 
     def __init__(
         self, pool: asyncpg.Pool, ingest: Ingest, registry: Registry, clock: Clock
     ) -> None:
         self.bad_records = 0
+        self.on_count: Callable[[], None] | None = None
         self._pool = pool
         self._ingest = ingest
         self._registry = registry
@@ -223,6 +225,8 @@ class EdgeRecords:
         if appended.pieces:
             self._transmitted += sent
             self._skipped += skipped
+            if self.on_count is not None:
+                self.on_count()
         await self._tell()
         return answer
 

@@ -10,48 +10,92 @@ a browser as subprotocol `telerig.key.<key>`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from server.answers import JsonResponse, Refusal
+from server.api.endpoint import PROTOBUF, Call, Endpoint, Role, Socket, SocketCall
+from server.api.frame import CLOSE_POLICY
+from server.api.parameters import DeviceId, Limit, Wanted
 from server.catalogue import CATALOGUE
 from server.compat.access import SurfaceAccess
 from server.compat.channel import Channel, Dialect
-from server.compat.edge import RECORD_BYTES
+from server.compat.edge import RECORD_BYTES, CompressionStats, EdgeAnswer
+from server.compat.logger import LoggerStatus
 from server.compat.s2 import S2, point
 from server.compat.s4 import S4
 from server.control.json_file import WatchedFile
+from server.control.routes import Templates
 from server.control.templates import read_json_file
-from server.devices.history import read_page
-from server.devices.key import DEVICE_ID
-from server.devices.subscribe import CLOSE_POLICY, CLOSE_TRY_AGAIN, take_key
 from server.errors import LoggerError
+from server.history.pages import read_page
+from server.history.routes import place_of, wanted_of
 from server.pipeline import STORE_ERRORS
-from server.requests import cursor, instant_ns, integer, known, read_body, signals
 from server.store.connection import first_line
-from server.store.reader import Filter
 
 if TYPE_CHECKING:
     from server.gateway import Gateway
 
 log = structlog.get_logger("telerig.compat")
 
-HISTORY_LIMIT = 10_000
-HISTORY_DEFAULT = 1_000
 RETRY_AFTER_S = 2
-_INT64_MAX = 2**63 - 1
 _PROTOBUF_TYPES = (
-    "application/x-protobuf",
+    PROTOBUF,
     "application/protobuf",
     "application/vnd.google.protobuf",
     "application/octet-stream",
-    "",
 )
+
+
+class TemplatesQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose templates; without it, of [compat] device."""
+
+    device: DeviceId | None = None
+
+
+class PointsQuery(Wanted, kw_only=True):
+    """Points of a device; without it, of [compat] device."""
+
+    device: DeviceId | None = None
+    limit: Limit = 1_000
+    after: str | None = None
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A reading as S2 has it."""
+
+    id: str
+    value: float | None
+    timestamp: str
+
+
+class Points(msgspec.Struct, frozen=True):
+    """Points by order of writing; `next` is the `after` of the following page, or null."""
+
+    device: str
+    data: list[Point]
+    next: str | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Statistics over everything that was stored, and how the logger is."""
+
+    status: str
+    compression_stats: CompressionStats
+    supabase_enabled: bool
+    bad_records: int
+    logger: LoggerStatus
+
+
+class LoggerAnswer(msgspec.Struct, frozen=True):
+    """What came of a start or stop."""
+
+    status: str
+    logger: LoggerStatus
 
 
 class CompatApi:
@@ -79,36 +123,111 @@ class CompatApi:
         )
 
     @property
-    def routes(self) -> list[BaseRoute]:
+    def endpoints(self) -> list[Endpoint | Socket]:
         """The paths that are switched on."""
-        routes: list[BaseRoute] = []
+        found: list[Endpoint | Socket] = []
         if self._config.s2:
-            routes += [
-                Route("/telemetry-types", self.telemetry_types, methods=["GET"]),
-                Route("/command-templates", self.command_templates, methods=["GET"]),
-                Route("/historical-data", self.historical_data, methods=["GET"]),
-            ]
+            found += self._s2_endpoints()
         if self._config.s4:
-            routes += [
-                Route("/api/telemetry", self.telemetry, methods=["POST"]),
-                Route("/status", self.status, methods=["GET"]),
-                Route("/logger/start", self.start_logger, methods=["POST"]),
-                Route("/logger/stop", self.stop_logger, methods=["POST"]),
-            ]
+            found += self._s4_endpoints()
         if self._channels:
-            routes.append(WebSocketRoute("/ws", self.websocket))
-        return routes
+            summary = "Listen and command in an older system's dialect"
+            found.append(
+                Socket(
+                    "/ws", self.websocket, role=Role.COMPAT, summary=summary, tag="older systems"
+                )
+            )
+        return found
 
-    @property
-    def clients(self) -> int:
-        """How many WebSocket clients there are, beside those of the live stream."""
-        return sum(channel.clients - channel.is_listening for _, channel in self._channels.values())
+    def _s2_endpoints(self) -> list[Endpoint | Socket]:
+        return [
+            Endpoint(
+                "GET",
+                "/telemetry-types",
+                self.telemetry_types,
+                role=Role.COMPAT,
+                rule=self._s2.check,
+                summary="Give what can be measured (S2)",
+                tag="older systems",
+                answer=Any,
+            ),
+            Endpoint(
+                "GET",
+                "/command-templates",
+                self.command_templates,
+                role=Role.COMPAT,
+                rule=self._s2.check,
+                summary="Give what a device can be told (S2)",
+                tag="older systems",
+                query=TemplatesQuery,
+                answer=Templates,
+            ),
+            Endpoint(
+                "GET",
+                "/historical-data",
+                self.historical_data,
+                role=Role.COMPAT,
+                rule=self._s2.check,
+                summary="Give points from the store, by time (S2)",
+                tag="older systems",
+                query=PointsQuery,
+                answer=Points,
+            ),
+        ]
+
+    def _s4_endpoints(self) -> list[Endpoint | Socket]:
+        return [
+            Endpoint(
+                "POST",
+                "/api/telemetry",
+                self.telemetry,
+                role=Role.COMPAT,
+                rule=self._s4.check,
+                summary="Take a protobuf `EdgeRecord` (S4)",
+                tag="older systems",
+                body=bytes,
+                body_media=_PROTOBUF_TYPES,
+                answer=EdgeAnswer,
+                limit_bytes=RECORD_BYTES,
+                also=((415, "Another content type."),),
+            ),
+            Endpoint(
+                "GET",
+                "/status",
+                self.status,
+                role=Role.COMPAT,
+                rule=self._s4.check,
+                summary="Give the statistics, and how the logger is (S4)",
+                tag="older systems",
+                answer=Status,
+            ),
+            Endpoint(
+                "POST",
+                "/logger/start",
+                self.start_logger,
+                role=Role.COMPAT,
+                rule=self._s4.check,
+                summary="Start the logger process (S4)",
+                tag="older systems",
+                answer=LoggerAnswer,
+                also=((409, "None is configured, or it cannot be started."),),
+            ),
+            Endpoint(
+                "POST",
+                "/logger/stop",
+                self.stop_logger,
+                role=Role.COMPAT,
+                rule=self._s4.check,
+                summary="Stop the logger process with its group (S4)",
+                tag="older systems",
+                answer=LoggerAnswer,
+            ),
+        ]
 
     # S2.
 
-    async def telemetry_types(self, request: Request) -> Response:
+    async def telemetry_types(self, call: Call[None, None]) -> Response:
         """Give what can be measured: the configured file, else the catalogue."""
-        self._s2.check(request)
         if self._types is not None:
             return JsonResponse(self._types())
         types = [
@@ -125,47 +244,28 @@ class CompatApi:
         ]
         return JsonResponse({"types": types})
 
-    async def command_templates(self, request: Request) -> Response:
+    async def command_templates(self, call: Call[TemplatesQuery, None]) -> Templates:
         """Give what a device can be told."""
-        self._s2.check(request)
-        device = self._device(known(request, ("device",)).get("device"))
-        templates = await self._gateway.control.templates(device)
-        return JsonResponse({"device": device, "templates": templates})
+        device = call.query.device or self._s2_words.device
+        return Templates(device, await self._gateway.control.templates(device))
 
-    async def historical_data(self, request: Request) -> Response:
-        """Give points from the log, by order of writing."""
-        self._s2.check(request)
-        names = ("signal", "start", "end", "start_ns", "end_ns", "limit", "after", "device")
-        parameters = known(request, names)
-        limit = integer(parameters, "limit", HISTORY_DEFAULT, 1, HISTORY_LIMIT)
-        wanted = Filter(
-            signals(request),
-            instant_ns(parameters, "start", 0),
-            instant_ns(parameters, "end", _INT64_MAX),
-        )
-        device = self._device(parameters.get("device"))
+    async def historical_data(self, call: Call[PointsQuery, None]) -> Response:
+        """Give points from the store, by time."""
+        query = call.query
+        wanted = wanted_of(query, query.device or self._s2_words.device)
         async with self._gateway.pool.acquire() as connection:
-            page = await read_page(connection, device, wanted, cursor(parameters), limit)
+            page = await read_page(
+                connection, wanted, limit=query.limit, after=place_of(query.after)
+            )
         points = [point(r.signal, r.value, r.time_ns) for r in page.readings]
-        return JsonResponse({"device": device, "data": points, "next": page.next})
-
-    def _device(self, asked: str | None) -> str:
-        device = asked if asked is not None else self._s2_words.device
-        if not DEVICE_ID.fullmatch(device):
-            raise Refusal(404, "device", "the id of a device", repr(device[:80]))
-        return device
+        return JsonResponse({"device": wanted.device, "data": points, "next": page.next})
 
     # S4.
 
-    async def telemetry(self, request: Request) -> Response:
+    async def telemetry(self, call: Call[None, bytes]) -> EdgeAnswer:
         """Take a record of an edge logger."""
-        self._s4.check(request)
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in _PROTOBUF_TYPES:
-            raise Refusal(415, "content-type", _PROTOBUF_TYPES[0], repr(kind[:80]))
-        body = await read_body(request, RECORD_BYTES)
         try:
-            return JsonResponse(await self._gateway.edge.take(body))
+            return await self._gateway.edge.take(call.body)
         except STORE_ERRORS as error:
             # The older system said 500; 503 tells a logger that it is to send the same again.
             log.error("record not stored", reason=first_line(error))
@@ -174,42 +274,35 @@ class CompatApi:
             found = first_line(error)
             raise Refusal(503, "database", expected, found, headers=headers) from error
 
-    async def status(self, request: Request) -> Response:
+    async def status(self, call: Call[None, None]) -> Status:
         """Give the statistics, and how the logger is."""
-        self._s4.check(request)
-        return JsonResponse(
-            {
-                "status": "healthy",
-                "compression_stats": await self._gateway.edge.stats(),
-                # What the older system asked with this: whether records are kept.
-                "supabase_enabled": True,
-                "bad_records": self._gateway.edge.bad_records,
-                "logger": self._gateway.logger.status,
-            }
+        return Status(
+            "healthy",
+            await self._gateway.edge.stats(),
+            True,  # What the older system asked with this: whether records are kept.
+            self._gateway.edge.bad_records,
+            self._gateway.logger.status,
         )
 
-    async def start_logger(self, request: Request) -> Response:
+    async def start_logger(self, call: Call[None, None]) -> LoggerAnswer:
         """Start the logger process."""
-        self._s4.check(request)
         try:
             started = await self._gateway.logger.start()
         except LoggerError as error:
             raise Refusal(409, "logger", error.expected, error.found) from error
         status = "started" if started else "already_running"
-        return JsonResponse({"status": status, "logger": self._gateway.logger.status})
+        return LoggerAnswer(status, self._gateway.logger.status)
 
-    async def stop_logger(self, request: Request) -> Response:
+    async def stop_logger(self, call: Call[None, None]) -> LoggerAnswer:
         """Stop the logger process with its group."""
-        self._s4.check(request)
         stopped = await self._gateway.logger.stop()
-        status = "stopped" if stopped else "not_running"
-        return JsonResponse({"status": status, "logger": self._gateway.logger.status})
+        return LoggerAnswer("stopped" if stopped else "not_running", self._gateway.logger.status)
 
     # Both.
 
-    async def websocket(self, socket: WebSocket) -> None:
+    async def websocket(self, call: SocketCall[None]) -> None:
         """Serve a client in its dialect; refused before it is accepted where it has no right."""
-        take_key(socket)
+        socket = call.socket
         found = self._channels.get(self._dialect(socket))
         if found is None:
             await socket.close(CLOSE_POLICY)
@@ -221,10 +314,7 @@ class CompatApi:
             log.warning("client refused", reason=str(refusal))
             await socket.close(CLOSE_POLICY)
             return
-        try:
-            await channel.serve(socket)
-        except STORE_ERRORS as error:
-            await socket.close(CLOSE_TRY_AGAIN, first_line(error)[:100])
+        await channel.serve(call)
 
     def _dialect(self, socket: WebSocket) -> str:
         for name in socket.scope["subprotocols"]:

@@ -17,6 +17,8 @@ from server.answers import BadParameter, iso
 from server.catalogue import SHORT_NAMES
 from server.compat.channel import text_of, unknown_message
 from server.errors import CommandRefused
+from server.live.events import Event, Notice, Readings
+from server.live.words import number
 from server.pipeline import STORE_ERRORS
 from server.store.connection import first_line
 
@@ -46,19 +48,17 @@ class S2:
         """Whom clients mean that name no device."""
         return self._gateway.config.compat.device or self._gateway.config.device
 
-    async def first(self) -> Sequence[str]:
+    async def first(self) -> Sequence[bytes]:
         """Give nothing: the stream begins with what comes."""
         return ()
 
-    def translate(self, frame: dict[str, Any]) -> Sequence[str]:
+    def say(self, event: Event) -> Sequence[bytes]:
         """Give one message for each reading; commands and notices as points too."""
+        if isinstance(event, Readings):
+            return self._points(event)
+        assert isinstance(event, Notice)
+        frame = event.content
         match frame["type"]:
-            case "readings":
-                device = frame["device"]
-                return [
-                    text_of({"type": "data", **point(row[1], row[3], row[2]), "device": device})
-                    for row in frame["readings"]
-                ]
             case "command":
                 value = {
                     "command": frame["name"],
@@ -78,14 +78,35 @@ class S2:
                 return [self._data(NOTIFICATION, value, frame)]
         return ()
 
+    def _points(self, event: Readings) -> list[bytes]:
+        device = text_of(event.device)
+        names: dict[int, bytes] = {}
+        texts = []
+        told_ns, told = -1, b""
+        for _, signal, time_ns, value, _, _ in event.rows:
+            name = names.get(signal)
+            if name is None:
+                name = names[signal] = text_of(SHORT_NAMES.get(signal, str(signal)))
+            if time_ns != told_ns:  # readings of one instant come together
+                told_ns, told = time_ns, text_of(iso(time_ns))
+            texts.append(
+                b'{"type":"data","id":%b,"value":%b,"timestamp":%b,"device":%b}'
+                % (name, number(value), told, device)
+            )
+        return texts
+
+    def dropped(self, count: int) -> bytes:
+        """Say that so many were left out."""
+        return b'{"type":"dropped","count":%d}' % count
+
     @staticmethod
-    def _data(name: str, value: object, frame: dict[str, Any]) -> str:
+    def _data(name: str, value: object, frame: dict[str, Any]) -> bytes:
         message = {"type": "data", "id": name, "value": value, "timestamp": iso(frame["time_ns"])}
         if "device" in frame:
             message["device"] = frame["device"]
         return text_of(message)
 
-    async def heard(self, message: dict[str, Any]) -> Sequence[str]:
+    async def heard(self, message: dict[str, Any]) -> Sequence[bytes]:
         """Take a command; its confirmation comes with the points."""
         if message.get("type") != "command":
             raise unknown_message(message, '"command"')
@@ -104,7 +125,7 @@ class S2:
             raise BadParameter("database", expected, first_line(error)) from None
         return ()
 
-    def complaint(self, problem: BadParameter) -> str:
+    def complaint(self, problem: BadParameter) -> bytes:
         """Give the reason of a refusal."""
         error = {"expected": problem.expected, "found": problem.found, "where": problem.where}
         return text_of({"type": "error", "error": error})

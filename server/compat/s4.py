@@ -26,6 +26,7 @@ from server.catalogue import by_name
 from server.compat.channel import text_of, unknown_message
 from server.compat.edge import DEVICE_PREFIX
 from server.errors import LoggerError
+from server.live.events import Event, Notice, Readings
 from server.store.body import decode_body
 
 if TYPE_CHECKING:
@@ -97,8 +98,9 @@ class S4:
         self._records = Records()
         self._vins: dict[str, str] = {}
         self._told_stats: object = None
+        gateway.edge.on_count = self._counted
 
-    async def first(self) -> Sequence[str]:
+    async def first(self) -> Sequence[bytes]:
         """Give the newest stored records of all vehicles, and the statistics."""
         devices = await self._gateway.registry.devices()
         self._vins = {device.id: device.vin for device in devices if device.vin is not None}
@@ -126,25 +128,33 @@ class S4:
             self._stats(await self._gateway.edge.stats()),
         ]
 
-    def translate(self, frame: dict[str, Any]) -> Sequence[str]:
+    def say(self, event: Event) -> Sequence[bytes]:
         """Give records, lines of the logger, and statistics that have changed."""
-        if frame["type"] == "log":
+        if isinstance(event, Notice):
+            frame = event.content
+            if frame["type"] != "log":
+                return ()
             return [_log(frame["text"], frame["level"], frame["time_ns"])]
-        if frame["type"] != "readings":
-            return ()
-        device = frame["device"]
-        rows = ((row[1], row[2], row[3]) for row in frame["readings"])
-        messages = [
+        assert isinstance(event, Readings)
+        device = event.device
+        rows = ((row[1], row[2], row[3]) for row in event.rows)
+        return [
             text_of({"type": "telemetry", "data": record})
             for record in self._records.take(device, self._vin(device), rows)
         ]
-        stats = self._gateway.edge.stats_now
-        if device.startswith(DEVICE_PREFIX) and stats != self._told_stats:
-            self._told_stats = stats
-            messages.append(self._stats(stats))
-        return messages
 
-    async def heard(self, message: dict[str, Any]) -> Sequence[str]:
+    def _counted(self) -> None:
+        """Tell the statistics where they have changed."""
+        stats = self._gateway.edge.stats_now
+        if stats != self._told_stats:
+            self._told_stats = stats
+            self._gateway.hub.say(self, [self._stats(stats)])
+
+    def dropped(self, count: int) -> bytes:
+        """Say nothing: these clients know no such message, and the next record is whole."""
+        return b""
+
+    async def heard(self, message: dict[str, Any]) -> Sequence[bytes]:
         """Start or stop the logger; what becomes of it comes as log messages."""
         match message.get("type"):
             case "start_logger":
@@ -158,11 +168,11 @@ class S4:
                 return () if stopped else [self._note("no logger runs", "info")]
         raise unknown_message(message, '"start_logger" or "stop_logger"')
 
-    def complaint(self, problem: BadParameter) -> str:
+    def complaint(self, problem: BadParameter) -> bytes:
         """Give the reason of a refusal, as a line of the log."""
         return self._note(str(problem), "error")
 
-    def _note(self, text: str, level: str) -> str:
+    def _note(self, text: str, level: str) -> bytes:
         return _log(text, level, self._gateway.clock.now_ns())
 
     def _vin(self, device: str) -> str:
@@ -173,10 +183,10 @@ class S4:
         return self._vins.get(device, device)
 
     @staticmethod
-    def _stats(stats: msgspec.Struct) -> str:
+    def _stats(stats: msgspec.Struct) -> bytes:
         return text_of({"type": "compression_stats", "data": stats})
 
 
-def _log(text: str, level: str, time_ns: int) -> str:
+def _log(text: str, level: str, time_ns: int) -> bytes:
     data = {"message": text, "level": level, "timestamp": time_ns / 1e9}
     return text_of({"type": "log", "data": data})

@@ -1,4 +1,4 @@
-"""Commands over HTTP; the operator's (header X-API-Key: the API secret).
+"""Commands over HTTP.
 
 GET  /api/v1/devices/{id}/templates       what the device can be told, with schemas
 POST /api/v1/devices/{id}/commands        {name, parameters?, timeout_s?}; 202, queued
@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from server.answers import JsonResponse, Refusal, error_response
+from server.answers import Refusal
+from server.api.endpoint import Call, Endpoint, Role, Socket
+from server.api.parameters import INT64_MAX, Identifier
 from server.control.command import OPEN, CommandStatus
 from server.control.control import TIMEOUT_LIMIT_S, TIMEOUT_S
-from server.devices.routes import device_of_path, unknown_device
-from server.errors import CommandRefused
-from server.requests import integer, known, read_json
+from server.control.templates import Template
+from server.devices.routes import ONE, unknown_device
 
 if TYPE_CHECKING:
     from server.gateway import Gateway
@@ -31,7 +29,6 @@ COMMANDS_LIMIT = 1_000
 COMMANDS_DEFAULT = 100
 WAIT_LIMIT_S = 60
 LOOK_S = 0.1
-_INT64_MAX = 2**63 - 1
 
 
 class Order(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,81 +39,143 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
     timeout_s: Annotated[float, Meta(gt=0, le=TIMEOUT_LIMIT_S)] = TIMEOUT_S
 
 
-_order = msgspec.json.Decoder(Order)
+class Templates(msgspec.Struct, frozen=True):
+    """What a device can be told."""
+
+    device: str
+    templates: list[Template]
 
 
-class CommandApi:
-    """The endpoints of commands."""
+class OneCommand(msgspec.Struct, frozen=True):
+    """A command."""
+
+    command: CommandStatus
+
+
+class Commands(msgspec.Struct, frozen=True):
+    """Commands of a device, the newest first."""
+
+    commands: list[CommandStatus]
+
+
+class CommandsQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """A part of the commands; `before`: those with smaller numbers."""
+
+    limit: Annotated[int, Meta(ge=1, le=COMMANDS_LIMIT)] = COMMANDS_DEFAULT
+    before: Identifier = INT64_MAX
+
+
+class CommandQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """How long to wait for the end of the command."""
+
+    wait_s: Annotated[int, Meta(ge=0, le=WAIT_LIMIT_S)] = 0
+
+
+class _CommandPath(msgspec.Struct):
+    command: Identifier
+
+
+def endpoints(gateway: Gateway) -> list[Endpoint | Socket]:
+    """Declare the endpoints."""
+    api = _CommandApi(gateway)
+    return [
+        Endpoint(
+            "GET",
+            f"{ONE}/templates",
+            api.templates,
+            role=Role.VIEWER,
+            summary="Give what a device can be told, with schemas",
+            tag="commands",
+            answer=Templates,
+        ),
+        Endpoint(
+            "POST",
+            f"{ONE}/commands",
+            api.order,
+            role=Role.OPERATOR,
+            summary="Order a command; it goes out with the next answer to the device",
+            tag="commands",
+            body=Order,
+            answer=OneCommand,
+            status=202,
+            also=(
+                (403, "`[control] allowed` does not list it."),
+                (409, "The device is deactivated, or the vehicle moves and it must not."),
+                (429, "Too many commands of the device are open."),
+            ),
+        ),
+        Endpoint(
+            "GET",
+            f"{ONE}/commands",
+            api.commands,
+            role=Role.VIEWER,
+            summary="Give the commands of a device, the newest first",
+            tag="commands",
+            query=CommandsQuery,
+            answer=Commands,
+        ),
+        Endpoint(
+            "GET",
+            f"{ONE}/commands/{{command}}",
+            api.command,
+            role=Role.VIEWER,
+            summary="Give one command, after its end where that is waited for",
+            tag="commands",
+            query=CommandQuery,
+            answer=OneCommand,
+            path_types=_CommandPath,
+        ),
+    ]
+
+
+class _CommandApi:
+    """The handlers."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._control = gateway.control
         self._registry = gateway.registry
-        self._access = gateway.access
 
-    @property
-    def routes(self) -> list[Route]:
-        """The paths."""
-        one = "/api/v1/devices/{device}"
-        return [
-            Route(f"{one}/templates", self.templates, methods=["GET"]),
-            Route(f"{one}/commands", self.order, methods=["POST"]),
-            Route(f"{one}/commands", self.commands, methods=["GET"]),
-            Route(f"{one}/commands/{{command}}", self.command, methods=["GET"]),
-        ]
-
-    async def templates(self, request: Request) -> Response:
+    async def templates(self, call: Call[None, None]) -> Templates:
         """Give what a device can be told."""
-        device = await self._device(request)
-        known(request, ())
-        found = await self._control.templates(device)
-        return JsonResponse({"device": device, "templates": found})
+        device = await self._device(call.path["device"])
+        return Templates(device, await self._control.templates(device))
 
-    async def order(self, request: Request) -> Response:
+    async def order(self, call: Call[None, Order]) -> OneCommand:
         """Queue a command."""
-        device = await self._device(request, active=True)
-        order = await read_json(request, _order)
-        status = await self._control.order(device, order.name, order.parameters, order.timeout_s)
-        return JsonResponse({"command": status}, status_code=202)
+        device = await self._device(call.path["device"], active=True)
+        order = call.body
+        return OneCommand(
+            await self._control.order(device, order.name, order.parameters, order.timeout_s)
+        )
 
-    async def commands(self, request: Request) -> Response:
+    async def commands(self, call: Call[CommandsQuery, None]) -> Commands:
         """Give the commands of a device."""
-        device = await self._device(request)
-        parameters = known(request, ("limit", "before"))
-        limit = integer(parameters, "limit", COMMANDS_DEFAULT, 1, COMMANDS_LIMIT)
-        before = integer(parameters, "before", _INT64_MAX, 1, _INT64_MAX)
-        return JsonResponse({"commands": await self._control.commands(device, limit, before)})
+        device = await self._device(call.path["device"])
+        query = call.query
+        return Commands(await self._control.commands(device, query.limit, query.before))
 
-    async def command(self, request: Request) -> Response:
-        """Give one command, after its end where that is asked for."""
-        device = await self._device(request)
-        wait_s = integer(known(request, ("wait_s",)), "wait_s", 0, 0, WAIT_LIMIT_S)
-        status = await self._find(device, request.path_params["command"])
-        for _ in range(round(wait_s / LOOK_S)):
+    async def command(self, call: Call[CommandQuery, None]) -> OneCommand:
+        """Give one command."""
+        device = await self._device(call.path["device"])
+        status = await self._find(device, call.path["command"])
+        for _ in range(round(call.query.wait_s / LOOK_S)):
             if status.state not in OPEN:
                 break
             await asyncio.sleep(LOOK_S)
             if not self._control.is_open(device, status.id):
-                status = await self._find(device, str(status.id))
-        return JsonResponse({"command": status})
+                status = await self._find(device, status.id)
+        return OneCommand(status)
 
-    async def _find(self, device: str, text: str) -> CommandStatus:
-        is_id = text.isascii() and text.isdigit() and len(text) < 19
-        status = await self._control.command(device, int(text)) if is_id else None
+    async def _find(self, device: str, number: int) -> CommandStatus:
+        status = await self._control.command(device, number)
         if status is None:
-            raise Refusal(404, "command", f"the id of a command of {device}", repr(text[:40]))
+            raise Refusal(404, "command", f"the id of a command of {device}", str(number))
         return status
 
-    async def _device(self, request: Request, *, active: bool = False) -> str:
-        self._access.operator(request)
-        device = await self._registry.find(device_of_path(request))
+    async def _device(self, asked: str, *, active: bool = False) -> str:
+        device = await self._registry.find(asked)
         if device is None:
-            raise unknown_device(request.path_params["device"])
+            raise unknown_device(asked)
         if active and not device.active:
             raise Refusal(409, "device", "an active device", f"{device.id!r} is deactivated")
         return device.id
-
-
-async def command_refused(request: Request, error: Exception) -> Response:
-    """Answer a CommandRefused (an exception handler of Starlette)."""
-    assert isinstance(error, CommandRefused)
-    return error_response(error.status, error.expected, error.found, error.where)

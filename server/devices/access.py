@@ -27,7 +27,7 @@ FAILURES_BURST = 100.0
 """Wrong secrets that an address may try: so many, then one a second."""
 BURST_S = 10
 """A device that was silent may send so many seconds' requests at once: it catches up."""
-_CHALLENGE = {"www-authenticate": f'ApiKey header="{HEADER}"'}
+_CHALLENGE = {"www-authenticate": f'ApiKey header="{HEADER}", Bearer realm="telerig"'}
 
 
 class Access:
@@ -69,7 +69,12 @@ class Access:
             self.refused("is not the API secret", connection)
             wait_s = self._failures.take(address(connection))
             _check_rate(wait_s, "fewer wrong secrets from one address")
-        raise unauthorized("the API secret" if self._secret else NO_SECRET, connection)
+        raise unauthorized(self.secret_expected, connection)
+
+    @property
+    def secret_expected(self) -> str:
+        """What to say to somebody who should have sent the API secret."""
+        return "the API secret" if self._secret else NO_SECRET
 
     def is_operator(self, connection: HTTPConnection) -> bool:
         """Tell whether the request carries the API secret."""
@@ -88,14 +93,20 @@ class Access:
                 device asks too often.
             STORE_ERRORS: the registry cannot be read.
         """
+        device, _ = await self.device_and_key(connection)
+        return device
+
+    async def device_and_key(self, connection: HTTPConnection) -> tuple[Device, int | None]:
+        """As `device`, with the id of the key; None for a key of the configuration."""
         key = connection.headers.get(HEADER)
-        device = await self._registry.authenticate(key) if key else None
-        if device is None:
+        found = await self._registry.identify(key) if key else None
+        if found is None:
             if key:
                 self._refused.note(self._registry.why_refused(key), address(connection))
             raise unauthorized("a live key of an active device", connection)
-        _check_rate(self._requests.take(device.id), "fewer requests a second of one device")
-        return device
+        wait_s = self._requests.take(found[0].id)
+        _check_rate(wait_s, "fewer requests a second of one device")
+        return found
 
     def refused(self, why: str, connection: HTTPConnection) -> None:
         """Leave a trace of a key that is no device's, and was refused."""

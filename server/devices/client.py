@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.devices.access import HEADER
@@ -19,7 +20,11 @@ ANSWER_LIMIT_BYTES = 64_000_000
 
 
 class ApiError(ServerError):
-    """The gateway did not answer, or refused."""
+    """The gateway did not answer, or refused; `status` 0: it did not answer."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class UsageError(ServerError):
@@ -34,11 +39,12 @@ class Client:
     Args:
         url: where the gateway listens.
         secret: of the operator.
+        needed: without a secret nothing is asked; else the gateway decides what this machine may.
     """
 
-    def __init__(self, url: str, secret: str) -> None:
+    def __init__(self, url: str, secret: str, *, needed: bool = True) -> None:
         host = _host(url)
-        if not secret:
+        if not secret and needed:
             raise UsageError(
                 "expected the gateway's API secret, found none; set TELERIG_API_SECRET to what "
                 "the gateway has in [api] secret"
@@ -56,23 +62,45 @@ class Client:
             ApiError: no answer, or a refusal, with its reason.
         """
         data = None if body is None else json.dumps(body).encode()
-        headers = {HEADER: self._secret, "Content-Type": "application/json"}
+        with self.answer(method, path, data) as answer:
+            try:
+                return json.loads(answer.read(ANSWER_LIMIT_BYTES))
+            except ValueError as error:
+                raise ApiError(
+                    f"expected a gateway's JSON from {self._url}, got: {error}"
+                ) from None
+
+    @contextlib.contextmanager
+    def answer(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None = None,
+        content_type: str = "application/json",
+        timeout_s: float = TIMEOUT_S,
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Give the gateway's good answer, to be read around a block.
+
+        Raises:
+            ApiError: no answer, or a refusal, with its reason; also while it is read.
+        """
+        headers = {"Content-Type": content_type}
+        if self._secret:
+            headers[HEADER] = self._secret
         try:
             request = urllib.request.Request(
                 self._url + path, data=data, method=method, headers=headers
             )
-            with self._open(request, timeout=TIMEOUT_S) as answer:
-                return json.loads(answer.read(ANSWER_LIMIT_BYTES))
+            with self._open(request, timeout=timeout_s) as answer:
+                yield answer
         except urllib.error.HTTPError as error:
-            raise ApiError(f"{method} {path}: {_reason(error)}") from None
+            raise ApiError(f"{method} {path}: {_reason(error)}", error.code) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             raise ApiError(
                 f"expected a gateway at {self._url}, got: {reason}; start it with telerig serve, "
                 "or name it with --url"
             ) from None
-        except ValueError as error:
-            raise ApiError(f"expected a gateway's JSON from {self._url}, got: {error}") from None
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -115,7 +143,7 @@ def part(text: str) -> str:
 def _reason(error: urllib.error.HTTPError) -> str:
     """Say why the gateway refused."""
     try:
-        told = json.loads(error.read(65_536))["error"]
+        told = json.loads(error.read(65_536))
         return f"{told['where']}: expected {told['expected']}, found {told['found']}"
     except (OSError, http.client.HTTPException, ValueError, TypeError, LookupError):
         return f"the answer {error.code} {error.reason}; is this a telerig gateway?"

@@ -34,16 +34,16 @@ class Key(msgspec.Struct, frozen=True):
         """Make the key of a device from SECRET_BYTES random bytes."""
         if len(random) != SECRET_BYTES:
             raise ValueError(f"expected {SECRET_BYTES} random bytes, got {len(random)}")
-        return cls(device, _base62(int.from_bytes(random, "big"), SECRET_LENGTH))
+        return cls(device, base62(int.from_bytes(random, "big"), SECRET_LENGTH))
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Take a key apart; None where it is none, or mistyped."""
         if len(text) > LENGTH_LIMIT or not text.startswith(PREFIX) or not text.isascii():
             return None
-        body, _, check = text.rpartition("_")
+        body, _, end = text.rpartition("_")
         device, _, secret = body.removeprefix(PREFIX).rpartition("_")
-        if len(secret) != SECRET_LENGTH or check != _check(body):
+        if len(secret) != SECRET_LENGTH or end != check(body):
             return None
         return cls(device, secret) if DEVICE_ID.fullmatch(device) else None
 
@@ -54,17 +54,19 @@ class Key(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         body = f"{PREFIX}{self.device}_{self.secret}"
-        return f"{body}_{_check(body)}"
+        return f"{body}_{check(body)}"
 
     def __repr__(self) -> str:
         return f"Key({self.device!r}, secret=…)"
 
 
-def _check(body: str) -> str:
-    return _base62(zlib.crc32(body.encode()), CHECK_LENGTH)
+def check(body: str) -> str:
+    """Give the digits that tell a mistyped text from one that was made here."""
+    return base62(zlib.crc32(body.encode()), CHECK_LENGTH)
 
 
-def _base62(number: int, length: int) -> str:
+def base62(number: int, length: int) -> str:
+    """Give a number as so many letters and digits."""
     digits = []
     for _ in range(length):
         number, digit = divmod(number, 62)

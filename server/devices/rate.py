@@ -41,6 +41,12 @@ class Rate:
                 self._buckets.popitem(last=False)
         return wait_s
 
+    def give_back(self, name: str) -> None:
+        """Undo a `take` that gave 0: it turned out to be none of those that are counted."""
+        if name in self._buckets:
+            tokens = min(self._burst, self._tokens(name) + 1)
+            self._buckets[name] = (tokens, self._clock.monotonic_s())
+
     def _tokens(self, name: str) -> float:
         tokens, since_s = self._buckets.get(name, (self._burst, 0.0))
         return min(self._burst, tokens + (self._clock.monotonic_s() - since_s) * self._per_s)

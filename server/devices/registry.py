@@ -120,6 +120,8 @@ class Registry:
         # Whoever reads or changes the tables holds it: a read that was overtaken by a revoke
         # must not bring the key back.
         self._lock = asyncio.Lock()
+        self.changed: list[Callable[[], None]] = []
+        """Called when a key or device may have ended."""
 
     async def authenticate(self, key: str) -> Device | None:
         """Give the device of a key; None where the key is unknown, revoked, expired, or its
@@ -128,7 +130,12 @@ class Registry:
         Raises:
             STORE_ERRORS: the registry could not be read yet.
         """
-        await self._fresh()
+        found = await self.identify(key)
+        return found[0] if found is not None else None
+
+    async def identify(self, key: str) -> tuple[Device, int | None] | None:
+        """As `authenticate`, with the id of the key; None for a key of the configuration."""
+        await self.fresh()
         parsed = Key.parse(key)
         if parsed is None:
             return self._of_fixed(key)
@@ -140,8 +147,16 @@ class Registry:
         for stored in entry.keys:
             if hmac.compare_digest(stored.sha256, sha256) and stored.is_live(now_ns):
                 self._note_use(stored.id, now_ns)
-                return entry.device
+                return entry.device, stored.id
         return self._of_fixed(key)
+
+    def is_live(self, device: str, key: int | None) -> bool:
+        """Tell whether a key that was right still is; None: one of the configuration."""
+        entry = self._entries.get(device)
+        if entry is None or not entry.device.active:
+            return False
+        now_ns = self._clock.now_ns()
+        return key is None or any(k.id == key and k.is_live(now_ns) for k in entry.keys)
 
     def why_refused(self, key: str) -> KeyRefusal:
         """Say why `authenticate` has just refused a key."""
@@ -167,13 +182,13 @@ class Registry:
 
     async def find(self, device: str) -> Device | None:
         """Give a device by its id, active or not."""
-        await self._fresh()
+        await self.fresh()
         entry = self._entries.get(device)
         return entry.device if entry is not None else None
 
     async def devices(self, *, inactive: bool = False) -> list[Device]:
         """Give the active devices by id, and the others too where they are asked for."""
-        await self._fresh()
+        await self.fresh()
         found = (entry.device for _, entry in sorted(self._entries.items()))
         return [device for device in found if device.active or inactive]
 
@@ -239,7 +254,7 @@ class Registry:
 
     async def adopt(self, device: str, name: str, vin: str | None) -> Device:
         """Give the device of that id; one that is not known is added, without a key."""
-        await self._fresh()
+        await self.fresh()
         entry = self._entries.get(device)
         if entry is None:
             async with self._changing() as connection:
@@ -361,7 +376,12 @@ class Registry:
 
     # Reading the tables.
 
-    async def _fresh(self) -> None:
+    async def fresh(self) -> None:
+        """Read the tables, where they were not read lately.
+
+        Raises:
+            STORE_ERRORS: they could not be read yet.
+        """
         if self._look_again_s is not None and self._clock.monotonic_s() < self._look_again_s:
             return
         async with self._lock:
@@ -381,10 +401,16 @@ class Registry:
                 # What is known stays in force; readings cannot be stored now anyway.
                 log.warning("registry not refreshed", reason=first_line(error))
                 self._look_again_s = now_s + REFRESH_RETRY_S
+        self._tell()
 
     async def _reload(self, device: str) -> None:
         async with self._changing() as connection:
             self._entries.update(await _load(connection, device))
+        self._tell()
+
+    def _tell(self) -> None:
+        for call in self.changed:
+            call()
 
     @contextlib.asynccontextmanager
     async def _changing(self) -> AsyncIterator[asyncpg.Connection]:
@@ -446,13 +472,13 @@ class Registry:
                 now_ns,
             )
 
-    def _of_fixed(self, key: str) -> Device | None:
+    def _of_fixed(self, key: str) -> tuple[Device, None] | None:
         if not self._fixed:
             return None
         # A lookup by hash gives away nothing of the key by its time.
         device = self._fixed.get(hashlib.sha256(key.encode()).digest())
         entry = self._entries.get(device) if device is not None else None
-        return entry.device if entry is not None and entry.device.active else None
+        return (entry.device, None) if entry is not None and entry.device.active else None
 
     # Instants of last use.
 

@@ -17,7 +17,8 @@ _OF_DEVICE = f"""
     SELECT day, vin, {_SUMS} FROM device_days WHERE device = $1 ORDER BY day DESC, vin LIMIT $2
 """
 _OF_VEHICLE = f"""
-    SELECT day, device, {_SUMS} FROM device_days WHERE vin = $1 ORDER BY day DESC, device LIMIT $2
+    SELECT day, device, {_SUMS} FROM device_days WHERE vin = $1
+    AND ($3::text[] IS NULL OR device = ANY($3)) ORDER BY day DESC, device LIMIT $2
 """
 _BOOTS = f"""
     SELECT boot, session_id, vin, first_ns, last_ns, {_SUMS} FROM device_boots
@@ -27,7 +28,7 @@ _TOTAL = """
     SELECT coalesce(sum(readings), 0)::bigint, coalesce(sum(transmitted), 0)::bigint,
            coalesce(sum(suppressed), 0)::bigint, coalesce(sum(bytes_plain), 0)::bigint,
            coalesce(sum(bytes_sent), 0)::bigint
-    FROM device_days WHERE {} = $1
+    FROM device_days WHERE {} = $1 AND ($2::text[] IS NULL OR device = ANY($2))
 """
 
 
@@ -90,7 +91,7 @@ class VehicleStatistics(msgspec.Struct, frozen=True):
 
 async def of_device(connection: asyncpg.Connection, device: str) -> DeviceStatistics:
     """Give the statistics of a device."""
-    total = await connection.fetchrow(_TOTAL.format("device"), device)
+    total = await connection.fetchrow(_TOTAL.format("device"), device, None)
     days = await connection.fetch(_OF_DEVICE, device, DAYS_SHOWN)
     boots = await connection.fetch(_BOOTS, device, BOOTS_SHOWN)
     refused = await connection.fetch(
@@ -109,10 +110,13 @@ async def of_device(connection: asyncpg.Connection, device: str) -> DeviceStatis
     )
 
 
-async def of_vehicle(connection: asyncpg.Connection, vin: str) -> VehicleStatistics:
-    """Give the statistics of a vehicle."""
-    total = await connection.fetchrow(_TOTAL.format("vin"), vin)
-    days = await connection.fetch(_OF_VEHICLE, vin, DAYS_SHOWN)
+async def of_vehicle(
+    connection: asyncpg.Connection, vin: str, devices: frozenset[str] | None = None
+) -> VehicleStatistics:
+    """Give the statistics of a vehicle, over some devices (None: all)."""
+    names = None if devices is None else sorted(devices)
+    total = await connection.fetchrow(_TOTAL.format("vin"), vin, names)
+    days = await connection.fetch(_OF_VEHICLE, vin, DAYS_SHOWN, names)
     return VehicleStatistics(
         _sums(*total),
         [Day(row[0].isoformat(), row[1], _sums(*row[2:])) for row in map(tuple, days)],

@@ -69,6 +69,10 @@ class Batch(msgspec.Struct):
             # Signals that were read together would share a record.
             PLAIN_RECORD_BYTES * good.longest + PLAIN_FIELD_BYTES * readings,
             self.bytes_sent,
+            [
+                (column.signal, last_ns, column.values[-8:], column.state)
+                for column, last_ns in zip(good.columns, good.lasts_ns, strict=True)
+            ],
         )
 
 
@@ -93,12 +97,14 @@ class Good:
         longest: readings of the longest.
         time_min_ns: earliest instant.
         time_max_ns: latest instant.
+        lasts_ns: of each column the instant of its last reading.
     """
 
-    __slots__ = ("columns", "longest", "readings", "time_max_ns", "time_min_ns")
+    __slots__ = ("columns", "lasts_ns", "longest", "readings", "time_max_ns", "time_min_ns")
 
     def __init__(self) -> None:
         self.columns: list[Column] = []
+        self.lasts_ns: list[int] = []
         self.readings = 0
         self.longest = 0
         self.time_min_ns = _NEVER_NS
@@ -107,6 +113,7 @@ class Good:
     def add(self, column: Column, size: int, last_ns: int) -> None:
         """Take a column, whose last reading was at `last_ns`."""
         self.columns.append(column)
+        self.lasts_ns.append(last_ns)
         self.readings += size
         if size > self.longest:
             self.longest = size

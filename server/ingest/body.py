@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import zlib
 
+import zstandard
 from starlette.types import Message, Receive, Scope
 
 from server.answers import Refusal
 from server.ingest.limits import BODY_TIMEOUT_S
 
 _GZIP = 16 + zlib.MAX_WBITS
+_zstd = zstandard.ZstdDecompressor()
+ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
+"""What every decoder has to be able to hold (RFC 8878, 3.1.1.1.2)."""
+ZSTD_STEP_BYTES = 64
+"""Decompressed at a time where the frame does not say its size: a block of four bytes may stand for
+128 KiB, so that 2 MB come out of it at most."""
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -32,10 +39,12 @@ async def read_body(scope: Scope, receive: Receive, most_bytes: int) -> bytes:
     if claimed.isdigit() and int(claimed[:20]) > most_bytes:
         raise _too_large(most_bytes, f"{claimed[:20]} bytes")
     coding = header(scope, b"content-encoding").lower()
-    if coding not in ("", "identity", "gzip"):
-        raise Refusal(415, "content-encoding", "gzip or none", repr(coding[:40]))
+    if coding not in ("", "identity", "gzip", "zstd"):
+        raise Refusal(415, "content-encoding", "gzip, zstd or none", repr(coding[:40]))
     body = await _received(receive, most_bytes)
-    return _inflated(body, most_bytes) if coding == "gzip" else body
+    if coding == "gzip":
+        return _inflated(body, most_bytes)
+    return _decompressed(body, most_bytes) if coding == "zstd" else body
 
 
 async def _received(receive: Receive, most_bytes: int) -> bytes:
@@ -102,6 +111,39 @@ def _inflated(body: bytes, most_bytes: int) -> bytes:
     if not inflater.eof or inflater.unused_data:
         raise Refusal(400, "body", "one whole gzip stream", "a part of one, or more than one")
     return plain
+
+
+def _decompressed(body: bytes, most_bytes: int) -> bytes:
+    """Give what a zstd frame holds; makes little more than the bound, whatever the frame claims."""
+    try:
+        frame = zstandard.get_frame_parameters(body)
+        # The window is allocated before the first byte comes out.
+        if frame.window_size > ZSTD_WINDOW_BYTES:
+            raise _too_large(most_bytes, f"a window of {frame.window_size} bytes")
+        if frame.content_size == zstandard.CONTENTSIZE_UNKNOWN:
+            return _streamed(body, most_bytes)
+        if frame.content_size > most_bytes:
+            raise _too_large(most_bytes, "more after decompression")
+        # A frame with another size than it claims is an error.
+        return _zstd.decompress(body, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise Refusal(400, "body", "one whole zstd frame", str(error)) from None
+
+
+def _streamed(body: bytes, most_bytes: int) -> bytes:
+    inflater = _zstd.decompressobj()
+    parts: list[bytes] = []
+    size = begin = 0
+    while begin < len(body) and not inflater.eof:
+        part = inflater.decompress(body[begin : begin + ZSTD_STEP_BYTES])
+        begin += ZSTD_STEP_BYTES
+        size += len(part)
+        if size > most_bytes:
+            raise _too_large(most_bytes, "more after decompression")
+        parts.append(part)
+    if not inflater.eof or inflater.unused_data or begin < len(body):
+        raise Refusal(400, "body", "one whole zstd frame", "a part of one, or more than one")
+    return b"".join(parts)
 
 
 def _too_large(most_bytes: int, found: str) -> Refusal:

@@ -13,12 +13,14 @@ from server.ingest.batch import Batch, Checker, content_number
 from server.ingest.fields import check_fields
 from server.ingest.limits import BATCH_FIELDS, BATCH_READINGS
 from server.ingest.signals import find_signal, unknown_signal
+from server.readings import State
 from server.store.body import Column
 from server.wire import telemetry_pb2
 
 _VIN = re.compile(r"[A-Za-z0-9._-]{1,32}")  # old and foreign vehicles have other numbers than 17
 BOOT_LIMIT = 2**32
 SEQ_LIMIT = 2**62
+STATE_LAST = max(State)
 _NO_STEPS: list[int] = []
 
 
@@ -88,7 +90,10 @@ def _columns(message: telemetry_pb2.Readings, checker: Checker) -> int:
         if signal is None:
             checker.problems.add(unknown_signal(key, f"columns[{number}].signal"), size)
         else:
-            whole = Column(place, signal.id, column.first_time_ns, steps, values)
+            state = column.state
+            if state > STATE_LAST:
+                raise BadParameter(f"columns[{number}].state", f"0 to {STATE_LAST}", str(state))
+            whole = Column(place, signal.id, column.first_time_ns, steps, values, state)
             checker.column(whole, signal, f"columns[{number}]")
         place += size
     return place

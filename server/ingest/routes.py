@@ -16,28 +16,36 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.requests import HTTPConnection
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from server.answers import Refusal
+from server.api.endpoint import JSON, PROTOBUF, Endpoint, Role
 from server.devices.registry import Device
 from server.errors import StoreAway, StoreFull
 from server.ingest.batch import Batch
 from server.ingest.body import header, read_body
-from server.ingest.json_readings import read_batch, read_single
+from server.ingest.json_readings import JsonBatch, JsonSingle, read_batch, read_single
 from server.ingest.limits import BATCH_BYTES, JSON_BATCH_BYTES, SINGLE_BYTES
 from server.ingest.problems import Problem, Problems
 from server.ingest.protobuf_readings import check_implementation, read_protobuf
+from server.ingest.service import Answer
 from server.store.connection import DATABASE_ERRORS
 
 if TYPE_CHECKING:
     from server.gateway import Gateway
 
-JSON = "application/json"
-PROTOBUF = "application/x-protobuf"
 _PROTOBUF_TYPES = (PROTOBUF, "application/protobuf", "application/vnd.google.protobuf")
 RETRY_FULL_S = 1
 RETRY_AWAY_S = 2
+_SAME_AGAIN = (
+    "Answered after the commit; the same request again changes nothing. The body may be compressed"
+    " with gzip. Messages: `server/wire/telemetry.proto`."
+)
+_ALSO = (
+    (403, "The body names another device than the key."),
+    (415, "Another content type or coding."),
+    (429, "The device has too much waiting, or asks too often; `Retry-After` says when."),
+)
 
 _json = msgspec.json.Encoder()
 Reader = Callable[[bytes, str, int], Batch]
@@ -115,8 +123,8 @@ class _Uplink:
         return PROTOBUF, await self._gateway.uplinks.take(device, body)
 
 
-def routes(gateway: Gateway) -> list[Route]:
-    """Make the routes.
+def endpoints(gateway: Gateway) -> list[Endpoint]:
+    """Declare the endpoints.
 
     Raises:
         ServerError: protobuf would be parsed without bounds.
@@ -124,14 +132,52 @@ def routes(gateway: Gateway) -> list[Route]:
     check_implementation()
     single = _Readings(gateway, read_single, SINGLE_BYTES, SINGLE_BYTES)
     batch = _Readings(gateway, read_batch, JSON_BATCH_BYTES, BATCH_BYTES)
-    paths: list[tuple[str, Handler]] = [
-        ("/api/v1/ingest", single),
-        ("/api/v1/ingest/batch", batch),
-        ("/api/v1/uplink", _Uplink(gateway)),
-    ]
     return [
-        Route(path, _Endpoint(gateway, handler), methods=["POST"], name=path)
-        for path, handler in paths
+        Endpoint(
+            "POST",
+            "/api/v1/ingest",
+            _Endpoint(gateway, single),
+            role=Role.DEVICE,
+            summary="Take one reading, or a protobuf `Readings`",
+            description=_SAME_AGAIN,
+            tag="ingest",
+            body=JsonSingle,
+            body_media=(JSON, PROTOBUF),
+            limit_bytes=SINGLE_BYTES,
+            answer=Answer,
+            also=_ALSO,
+            is_lean=True,
+        ),
+        Endpoint(
+            "POST",
+            "/api/v1/ingest/batch",
+            _Endpoint(gateway, batch),
+            role=Role.DEVICE,
+            summary="Take rows or columns of readings",
+            description=_SAME_AGAIN,
+            tag="ingest",
+            body=JsonBatch,
+            body_media=(JSON, PROTOBUF),
+            limit_bytes=BATCH_BYTES,
+            answer=Answer,
+            also=_ALSO,
+            is_lean=True,
+        ),
+        Endpoint(
+            "POST",
+            "/api/v1/uplink",
+            _Endpoint(gateway, _Uplink(gateway)),
+            role=Role.DEVICE,
+            summary="Take a protobuf `Uplink` of an edge logger; answer a `Downlink`",
+            tag="ingest",
+            body=bytes,
+            body_media=(PROTOBUF,),
+            limit_bytes=SINGLE_BYTES,
+            answer=bytes,
+            media=PROTOBUF,
+            also=_ALSO,
+            is_lean=True,
+        ),
     ]
 
 

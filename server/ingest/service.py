@@ -6,13 +6,15 @@ uplinks of edge loggers   -> server.ingest.uplink -> DeviceLog -> live stream, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from server.answers import Refusal
 from server.clock import Clock
+from server.errors import StoreAway
 from server.ingest.batch import Batch
 from server.ingest.problems import Problem, Problems
 from server.readings import Reading
@@ -49,6 +51,9 @@ class Publisher(Protocol):
         """Take readings with their numbers, all of them committed."""
 
 
+OnStored = Callable[[Append, Sequence[Piece]], None]
+
+
 class Answer(msgspec.Struct, frozen=True):
     """Answer to readings that were taken, all of them or some.
 
@@ -79,11 +84,17 @@ class Ingest:
         log: where it is committed.
         clock: for instants of arrival.
         publisher: told after the commit.
+
+    Attributes:
+        on_stored: called after each commit with what was new; never block.
+        on_unsure: called with a device where a commit may have happened that nobody saw.
     """
 
     def __init__(self, log: DeviceLog, clock: Clock, publisher: Publisher) -> None:
         self.log = log
         self.clock = clock
+        self.on_stored: list[OnStored] = []
+        self.on_unsure: list[Callable[[str], None]] = []
         self._publisher = publisher
 
     async def store(self, device: Sender, batch: Batch) -> Answer:
@@ -118,9 +129,16 @@ class Ingest:
         Raises:
             StoreFull, StoreAway: nothing may be acknowledged.
         """
-        appended = await self.log.append(append)
+        try:
+            appended = await self.log.append(append)
+        except (StoreAway, asyncio.CancelledError):
+            for warn in self.on_unsure:
+                warn(append.device)
+            raise
         if self._publisher.wants_devices:
             self._publish(append, appended.pieces)
+        for take in self.on_stored:
+            take(append, appended.pieces)
         return appended
 
     def refused(self, device: str, problems: Problems) -> None:

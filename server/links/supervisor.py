@@ -240,6 +240,11 @@ class Supervisor:
             counters,
         )
 
+    @property
+    def link(self) -> Link | None:
+        """The link object of this attempt; None between attempts."""
+        return self._link
+
     async def run(self) -> None:
         """Connect again and again until cancelled; the link is DOWN afterwards."""
         try:

@@ -84,6 +84,13 @@ class ObdBackend(Protocol[Q]):
     def ask_together(self, questions: Sequence[Q]) -> list[float | Trouble]:
         """Ask up to `most_at_once` questions in one; for each its value, or the cause."""
 
+    def service(self, request: bytes) -> dict[int, bytes]:
+        """Ask all ECUs for a service, as a scan tool does; give their answers.
+
+        Keys are the ECUs' response identifiers (0x7E8), or 0 and up where the bus has none.
+        Answers begin with the service; a refusal is `7F`, service, reason.
+        """
+
     def rest(self, duration_s: float) -> None:
         """Sleep until the next question is due."""
 

@@ -27,7 +27,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any, ClassVar
 
 from server.catalogue import Signal, by_name
@@ -51,6 +53,14 @@ BAROMETER_HOLDS_S = 60.0
 
 _PSI_PER_KPA = 0.1450377377
 _NAP_S = 0.5  # longest sleep between two looks at the stop flag
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A service that somebody wants to have asked, and what comes of it."""
+
+    request: bytes
+    answers: Future[dict[int, bytes]]
 
 
 class LastProtocol:
@@ -111,6 +121,7 @@ class ObdLink(Link):
         self._silence_s = options.silence_s
         self._reading_s = 0.0  # monotonic instant of the last reading
         self._schedule = Schedule((), 0.0)
+        self._orders: SimpleQueue[_Order] = SimpleQueue()
         self._barometer: tuple[float, float] | None = None  # kPa, monotonic seconds
         self._derives_boost = {MANIFOLD, BAROMETER} <= {entry.signal for entry in options.plan}
 
@@ -136,14 +147,46 @@ class ObdLink(Link):
         """
         await ReaderThread(f"obd-{self.name}", self._read, self._backend.interrupt).run()
 
+    def service(self, request: bytes) -> Future[dict[int, bytes]]:
+        """Ask all ECUs for a service between two questions of the plan; from any thread.
+
+        What comes is `ObdBackend.service`'s; LinkLost where the link ends before.
+        """
+        order = _Order(request, Future())
+        self._orders.put(order)
+        return order.answers
+
     # -- in the reader's thread --------------------------------------------------------------------
     def _read(self, stop: threading.Event) -> None:
         try:
             self._connect()
             while not stop.is_set():
+                self._serve_orders()
                 self._step()
         finally:
             self._backend.close()
+            self._refuse_orders()
+
+    def _serve_orders(self) -> None:
+        """Ask what others want to know; the plan goes on afterwards."""
+        while not self._orders.empty():
+            order = self._orders.get()
+            if not order.answers.set_running_or_notify_cancel():
+                continue
+            try:
+                order.answers.set_result(self._backend.service(order.request))
+            except LinkLost as error:
+                order.answers.set_exception(error)
+                raise
+            self._counts["services"] += 1
+            # The plan has stood still meanwhile; that is no silence of the car.
+            self._reading_s = max(self._reading_s, self.clock.monotonic_s() - self._silence_s / 2)
+
+    def _refuse_orders(self) -> None:
+        while not self._orders.empty():
+            order = self._orders.get()
+            if order.answers.set_running_or_notify_cancel():
+                order.answers.set_exception(LinkLost("the link ended before the car was asked"))
 
     def _connect(self) -> None:
         last_protocol = self.options.last_protocol

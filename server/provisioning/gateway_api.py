@@ -167,13 +167,10 @@ class GatewayApi:
         return answer if isinstance(answer, dict) else {}
 
     def _refused(self, status: int, answer: dict[str, Any], what: str) -> ProvisionError:
-        error = answer.get("error")
-        told = ""
-        if isinstance(error, dict):
-            told = f"{error.get('where')}: expected {error.get('expected')}, "
-            told += f"found {error.get('found')}"
-        elif error is not None:
-            told = str(error)
+        told = str(answer.get("detail") or answer.get("error") or "")
+        if "where" in answer:
+            told = f"{answer['where']}: expected {answer.get('expected')}, "
+            told += f"found {answer.get('found')}"
         next_step = (
             "give the API secret of the gateway (TELERIG_API_SECRET)"
             if status == http.client.UNAUTHORIZED

@@ -24,6 +24,8 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
         suppressed: of these, those that the device did not send.
         bytes_plain: the same readings as plain records.
         bytes_sent: what the device sent for them.
+        newest: signal, instant, value (float64, little endian) and state of the newest of each
+            column; empty where nobody has looked.
     """
 
     seq_first: int
@@ -36,6 +38,7 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     suppressed: int
     bytes_plain: int
     bytes_sent: int
+    newest: Sequence[tuple[int, int, bytes, int]] = ()
 
 
 class Append(msgspec.Struct, frozen=True):

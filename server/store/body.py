@@ -24,7 +24,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Sequence
-from itertools import accumulate, pairwise, repeat
+from itertools import accumulate, compress, pairwise, repeat
 
 import msgspec
 import zstandard
@@ -99,6 +99,9 @@ class _Batch(msgspec.Struct, array_like=True, gc=False):
     columns: Sequence[Column]
 
 
+Part = tuple[int, "array[int]", "array[float]", bytes]
+"""Readings of one signal: its id, instants, values, states."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Columns)
 _batch_decoder = msgspec.msgpack.Decoder(_Batch)
@@ -170,6 +173,41 @@ def decode_places(body: bytes) -> list[tuple[int, Reading]]:
     raise BodyError(f"expected a body of version {VERSION} or {COLUMNS_VERSION}, got {found}")
 
 
+def decode_parts(body: bytes) -> list[Part]:
+    """Give the readings of a body by signal, in the order of the row; none becomes an object.
+
+    Raises:
+        BodyError: unknown version, damaged, or columns of different lengths.
+    """
+    version = body[0] if body else 0
+    if version == VERSION:
+        return _parts_of_readings(_read_columns(body))
+    if version == COLUMNS_VERSION:
+        return [
+            (
+                column.signal,
+                array("q", column.times_ns),
+                floats(column.values),
+                bytes((column.state,)) * column.size,
+            )
+            for column in _batch(body).columns
+        ]
+    found = body[:1].hex() or "nothing"
+    raise BodyError(f"expected a body of version {VERSION} or {COLUMNS_VERSION}, got {found}")
+
+
+def decode_columns(body: bytes) -> Sequence[Column]:
+    """Give the columns of a body of version 2, ascending by place.
+
+    Raises:
+        BodyError: damaged, or of another version.
+    """
+    if body[:1] != bytes((COLUMNS_VERSION,)):
+        found = body[:1].hex() or "nothing"
+        raise BodyError(f"expected a body of version {COLUMNS_VERSION}, got {found}")
+    return _batch(body).columns
+
+
 def trim_body(body: bytes, first: int, size: int) -> tuple[bytes, list[Reading]]:
     """Cut a body of version 2 down to `size` places from `first` on; give it and its readings.
 
@@ -216,22 +254,52 @@ def _plain(body: bytes) -> bytes:
 
 
 def _decode_readings(body: bytes) -> list[Reading]:
+    columns = _read_columns(body)
+    return [
+        Reading(signal, time_ns, value, time_ns + delay_ns, _STATES[state])
+        for signal, time_ns, value, delay_ns, state in zip(
+            columns.signals,
+            _times(columns),
+            floats(columns.values),
+            columns.received,
+            columns.states,
+            strict=True,
+        )
+    ]
+
+
+def _read_columns(body: bytes) -> _Columns:
     try:
         columns = _decoder.decode(_plain(body))
-        states = [_STATES[state] for state in columns.states]
     except _MISFITS as error:
         raise BodyError(f"expected a body of version {VERSION}: {error}") from error
     size = len(columns.signals)
     lengths = (len(columns.times), len(columns.received), len(columns.states))
     if lengths != (size, size, size) or len(columns.values) != 8 * size:
         raise BodyError(f"expected columns of {size} readings, got {lengths}")
-    times = list(accumulate(columns.times, initial=columns.first_time_ns))[1:]
-    return [
-        Reading(signal, time_ns, value, time_ns + delay_ns, state)
-        for signal, time_ns, value, delay_ns, state in zip(
-            columns.signals, times, floats(columns.values), columns.received, states, strict=True
+    if size and max(columns.states) >= len(_STATES):
+        raise BodyError(f"expected states below {len(_STATES)}, got {max(columns.states)}")
+    return columns
+
+
+def _times(columns: _Columns) -> list[int]:
+    return list(accumulate(columns.times, initial=columns.first_time_ns))[1:]
+
+
+def _parts_of_readings(columns: _Columns) -> list[Part]:
+    times, values = _times(columns), floats(columns.values)
+    parts: list[Part] = []
+    for signal in dict.fromkeys(columns.signals):
+        mask = [each == signal for each in columns.signals]
+        parts.append(
+            (
+                signal,
+                array("q", compress(times, mask)),
+                array("d", compress(values, mask)),
+                bytes(compress(columns.states, mask)),
+            )
         )
-    ]
+    return parts
 
 
 def _batch(body: bytes) -> _Batch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from server.errors import DatabaseUnreachable
+from server.operation.explain import explain
 from server.store.shown_url import shown
 
 CONNECT_TIMEOUT_S = 5.0
@@ -35,8 +36,9 @@ async def connect(url: str) -> asyncpg.Connection:
             server_settings=SETTINGS,
         )
     except (*DATABASE_ERRORS, ValueError) as error:  # ValueError: a URL it cannot read
+        advice = explain(error) or "start it"
         raise DatabaseUnreachable(
-            f"expected PostgreSQL at {shown(url)}, got: {first_line(error)}; start it, or name "
+            f"expected PostgreSQL at {shown(url)}, got: {first_line(error)}; {advice}; or name "
             "another one in [database] url or TELERIG_DATABASE_URL"
         ) from error
 

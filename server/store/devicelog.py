@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import asyncpg
 import structlog
@@ -30,6 +30,7 @@ from server.store.appends import Append, Appended, Piece, Ranges, missing_of
 from server.store.connection import DATABASE_ERRORS, connect, first_line
 from server.store.refusals import RefusalCounts
 from server.store.remote_sessions import RemoteSessions
+from server.store.ring import GATE
 
 log = structlog.get_logger("telerig.store")
 
@@ -45,8 +46,8 @@ TRIAL_S = 5.0
 TRIAL_BYTES = 256 * 1024
 CLOSE_TIMEOUT_S = 5.0
 
-_APPEND = """
-WITH given AS (
+_APPEND = f"""
+WITH {GATE}, given AS (
     SELECT * FROM unnest(
         $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
         $7::bigint[], $8::bytea[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[],
@@ -55,22 +56,42 @@ WITH given AS (
                readings, transmitted, suppressed, bytes_plain, bytes_sent)
 ), fresh AS (
     INSERT INTO hot (device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns,
-                     written_ns, body)
-    SELECT device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns, $15, body
+                     written_ns, body, cycle, slot)
+    SELECT device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns, $15, body,
+           (SELECT cycle FROM gate), (SELECT cycle FROM gate) % 4
     FROM given
+    WHERE EXISTS (SELECT FROM gate)
     -- Stored rows never overlap, so the nearest one before the end decides.
-    WHERE coalesce((
+    AND coalesce((
         SELECT stored.seq_last FROM hot stored
         WHERE stored.device = given.device AND stored.boot = given.boot
           AND stored.seq_first <= given.seq_last
         ORDER BY stored.seq_first DESC LIMIT 1
     ) < given.seq_first, true)
+    -- What is in segments: a row has numbers of two buckets at most.
+    AND NOT coalesce((
+        SELECT numbers && int8multirange(int8range(given.seq_first, given.seq_last, '[]'))
+        FROM stored_numbers stored
+        WHERE stored.device = given.device AND stored.boot = given.boot
+          AND stored.bucket = given.seq_first >> 24
+    ), false)
+    AND (given.seq_first >> 24 = given.seq_last >> 24 OR NOT coalesce((
+        SELECT numbers && int8multirange(int8range(given.seq_first, given.seq_last, '[]'))
+        FROM stored_numbers stored
+        WHERE stored.device = given.device AND stored.boot = given.boot
+          AND stored.bucket = given.seq_last >> 24
+    ), false))
+    AND (given.boot <> 0 OR (
+        SELECT count(*) FROM stored_contents stored
+        WHERE stored.device = given.device AND stored.number = given.seq_first
+    ) = 0)
     ON CONFLICT DO NOTHING
     RETURNING device, boot, seq_first
 ), added AS (
     SELECT given.* FROM given JOIN fresh USING (device, boot, seq_first)
 ), touched AS (
     SELECT * FROM unnest($16::text[], $17::bigint[], $18::bytea[]) AS touched(device, boot, state)
+    WHERE EXISTS (SELECT FROM gate)
 ), sums AS (
     SELECT touched.device, touched.boot, touched.state, max(vin) AS vin,
            sum(readings)::bigint AS readings, sum(transmitted)::bigint AS transmitted,
@@ -105,6 +126,8 @@ WITH given AS (
         bytes_sent = days.bytes_sent + excluded.bytes_sent
 )
 SELECT device, boot, seq_first FROM fresh
+UNION ALL
+SELECT '', 0, 0 WHERE NOT EXISTS (SELECT FROM gate)
 """
 
 _OVERLAPS = """
@@ -113,6 +136,14 @@ WHERE device = $1 AND boot = $2 AND seq_first <= $4
   AND seq_first >= coalesce((
       SELECT max(seq_first) FROM hot WHERE device = $1 AND boot = $2 AND seq_first <= $3
   ), $3)
+UNION ALL
+SELECT lower(part), upper(part) - 1
+FROM stored_numbers,
+    unnest(numbers * int8multirange(int8range($3::bigint, $4::bigint, '[]'))) AS part
+WHERE device = $1 AND boot = $2 AND bucket BETWEEN $3::bigint >> 24 AND $4::bigint >> 24
+UNION ALL
+SELECT $3::bigint, $4::bigint
+WHERE $2 = 0 AND EXISTS (SELECT FROM stored_contents WHERE device = $1 AND number = $3::bigint)
 ORDER BY seq_first
 """
 
@@ -151,6 +182,7 @@ class DeviceLog:
         commits: groups committed.
         waiting_bytes: bytes that wait now.
         refusals: counts of what was refused, written now and then.
+        committed: called after each commit, with its bytes.
     """
 
     def __init__(self, url: str, *, clock: Clock, waiting_bytes: int = WAITING_BYTES) -> None:
@@ -158,6 +190,7 @@ class DeviceLog:
         self.commits = 0
         self.waiting_bytes = 0
         self.refusals = RefusalCounts(self._refused)
+        self.committed: Callable[[int], None] = lambda size_bytes: None
         self._url = url
         self._clock = clock
         self._limit_bytes = waiting_bytes
@@ -317,6 +350,7 @@ class DeviceLog:
                 await self._insert(connection, rest, False)
         self.commits += 1
         self._succeeded()
+        self.committed(sum(waiting.size_bytes for waiting in group))
         for waiting in group:
             self._account(waiting, -1)
             if not waiting.done.done():
@@ -361,9 +395,8 @@ class DeviceLog:
         for waiting, _ in work:
             key = waiting.append.device, waiting.append.boot
             states[key] = waiting.append.state if with_state else None
-        written_ns = self._clock.now_ns()
-        fresh = await connection.fetch(
-            _APPEND,
+        fresh = await self._fetch(
+            connection,
             [row[0] for row in rows],
             [row[1] for row in rows],
             [row[4].seq_first for row in rows],
@@ -378,7 +411,7 @@ class DeviceLog:
             [row[4].suppressed for row in rows],
             [row[4].bytes_plain for row in rows],
             [row[4].bytes_sent for row in rows],
-            written_ns,
+            self._clock.now_ns(),
             [key[0] for key in states],
             [key[1] for key in states],
             list(states.values()),
@@ -396,6 +429,14 @@ class DeviceLog:
             if known:
                 missed.append((waiting, known))
         return missed
+
+    @staticmethod
+    async def _fetch(connection: asyncpg.Connection, *columns: object) -> list[asyncpg.Record]:
+        while True:
+            fresh: list[asyncpg.Record] = await connection.fetch(_APPEND, *columns)
+            if not fresh or fresh[0]["device"]:
+                return fresh
+            # The cycle ended in this moment: nothing was done.
 
     async def _trim(
         self, connection: asyncpg.Connection, waiting: _Waiting, pieces: Sequence[Piece]

@@ -7,7 +7,7 @@ a batch that is written again after a lost answer changes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import asyncpg
@@ -21,6 +21,7 @@ from server.readings import Reading
 from server.store.body import encode_body
 from server.store.connection import DATABASE_ERRORS, connect
 from server.store.migrate import migrate
+from server.store.ring import GATE
 from server.store.sessions import close_session, name_vehicle, open_session, recover_sessions
 from server.store.signals import keep_signals
 
@@ -39,11 +40,25 @@ CONNECTION_ERRORS = (
 )
 """After these the state of the connection is not known any more."""
 
-_INSERT = (
-    "INSERT INTO hot (device, boot, seq_first, seq_last, session_id,"
-    " time_min_ns, time_max_ns, written_ns, body)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING"
+_INSERT = f"""
+WITH {GATE}, added AS (
+    INSERT INTO hot (device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns,
+                     written_ns, body, cycle, slot)
+    SELECT $1::text, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint,
+           $8::bigint, $9::bytea, cycle, cycle % 4
+    FROM gate
+    WHERE NOT EXISTS (
+            SELECT FROM hot stored
+            WHERE stored.device = $1 AND stored.boot = $2 AND stored.seq_first = $3
+        )
+        AND NOT coalesce((
+            SELECT numbers @> $3::bigint FROM stored_numbers stored
+            WHERE stored.device = $1 AND stored.boot = $2 AND stored.bucket = $3::bigint >> 24
+        ), false)
+    ON CONFLICT DO NOTHING
 )
+SELECT EXISTS (SELECT FROM gate)
+"""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -55,6 +70,7 @@ class Batch(msgspec.Struct, frozen=True):
         time_min_ns: earliest instant measured.
         time_max_ns: latest instant measured.
         body: the readings, encoded.
+        newest: the last reading of each signal.
     """
 
     seq_first: int
@@ -62,6 +78,7 @@ class Batch(msgspec.Struct, frozen=True):
     time_min_ns: int
     time_max_ns: int
     body: bytes
+    newest: Sequence[Reading] = ()
 
     @classmethod
     def of(cls, seq_first: int, readings: Sequence[Reading]) -> Self:
@@ -73,7 +90,12 @@ class Batch(msgspec.Struct, frozen=True):
             min(times),
             max(times),
             encode_body(readings),
+            tuple({reading.signal: reading for reading in readings}.values()),
         )
+
+
+def _nobody(batch: Batch) -> None:
+    """Nobody wants to know."""
 
 
 class HotLog:
@@ -86,6 +108,9 @@ class HotLog:
         clock: for the instants of writing, opening, closing.
         vin: vehicle, where it is known from the start.
         signals: those of the configuration, which no built-in catalogue has.
+
+    Attributes:
+        committed: called after each commit.
     """
 
     def __init__(
@@ -101,6 +126,7 @@ class HotLog:
         self.device = device
         self.boot = boot
         self.session_id = 0
+        self.committed: Callable[[Batch], None] = _nobody
         self._url = url
         self._clock = clock
         self._vin = vin
@@ -154,7 +180,8 @@ class HotLog:
             if self._new_vin is not None:
                 await name_vehicle(connection, self.session_id, self._new_vin)
                 self._new_vin = None
-            await connection.execute(
+            # False: the cycle ended in this moment, nothing was done.
+            while not await connection.fetchval(
                 _INSERT,
                 self.device,
                 self.boot,
@@ -165,10 +192,12 @@ class HotLog:
                 batch.time_max_ns,
                 self._clock.now_ns(),
                 batch.body,
-            )
+            ):
+                pass
         except CONNECTION_ERRORS:
             self._drop()
             raise
+        self.committed(batch)
 
     async def close(self) -> None:
         """Close the session and the connection; where the database is away, the next start

@@ -1,14 +1,17 @@
-"""Brings a database's schema to the one that this version knows.
+"""Brings a database's schema to the one that this version knows, or back to an earlier one.
 
 Migrations are the files `migrations/NNNN_name.sql`, applied in order, each in a transaction of
 its own with the row that records it, under an advisory lock: several gateways may start at once.
-A file that was applied somewhere must never change: the database holds its sha256.
+A file that was applied somewhere must never change: the database holds its sha256. Numbers may be
+left out. `NNNN_name.down.sql` takes a step back, the last one first; what SQL cannot do is done
+before it in the same transaction (`BEFORE_BACK`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 
 import asyncpg
@@ -18,6 +21,7 @@ import structlog
 from server.clock import Clock
 from server.errors import MigrationError
 from server.store.connection import first_line
+from server.store.unpack import unpack_segments
 
 log = structlog.get_logger("telerig.store")
 
@@ -28,16 +32,21 @@ _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """One step of the schema."""
+    """One step of the schema; `down` takes it back, None where there is no way back."""
 
     version: int
     name: str
     sql: str
+    down: str | None = None
 
     @property
     def sha256(self) -> str:
         """Hash of the file, in hexadecimal."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+BEFORE_BACK: Mapping[int, Callable[[asyncpg.Connection], Awaitable[None]]] = {6: unpack_segments}
+"""What is done before the step back of a version."""
 
 
 def load_migrations() -> tuple[Migration, ...]:
@@ -48,7 +57,9 @@ def load_migrations() -> tuple[Migration, ...]:
         match = _FILE_NAME.fullmatch(file.name)
         if match is not None:
             sql = file.read_text(encoding="utf-8")
-            found.append(Migration(int(match[1]), match[2], sql))
+            back = folder / f"{match[1]}_{match[2]}.down.sql"
+            down = back.read_text(encoding="utf-8") if back.is_file() else None
+            found.append(Migration(int(match[1]), match[2], sql, down))
     return tuple(sorted(found, key=lambda migration: migration.version))
 
 
@@ -56,14 +67,19 @@ async def migrate(
     connection: asyncpg.Connection,
     clock: Clock,
     migrations: tuple[Migration, ...] | None = None,
+    to: int | None = None,
 ) -> int:
-    """Apply what is missing and give the number of steps that were applied.
+    """Apply what is missing, up to the step `to` (None: all), and take back what is after it.
+
+    Gives the number of steps that were applied, or taken back.
 
     Raises:
         MigrationError: the schema is newer than this version, a step was changed after it was
-            applied, a step is missing, or a step failed (which leaves the schema as it was).
+            applied, a step is missing or has no way back, or a step failed (which leaves the
+            schema as it was).
     """
     known = load_migrations() if migrations is None else migrations
+    last = known[-1].version if to is None else to
     try:
         await connection.execute(f"SET lock_timeout = {round(LOCK_TIMEOUT_S * 1000)}")
         await connection.execute(f"SELECT pg_advisory_lock({LOCK_KEY})")
@@ -75,9 +91,13 @@ async def migrate(
     try:
         applied = await _applied(connection)
         _check(applied, known)
-        for migration in known[len(applied) :]:
+        back = [step for step in reversed(known[: len(applied)]) if step.version > last]
+        for migration in back:
+            await _take_back(connection, migration)
+        forth = [step for step in known[len(applied) :] if step.version <= last]
+        for migration in forth:
             await _apply(connection, migration, clock)
-        return len(known) - len(applied)
+        return len(back) + len(forth)
     except asyncpg.PostgresError as error:
         raise MigrationError(f"the schema cannot be read: {first_line(error)}") from error
     finally:
@@ -143,3 +163,31 @@ async def _apply(connection: asyncpg.Connection, migration: Migration, clock: Cl
             f"{first_line(error)}"
         ) from error
     log.info("migration applied", version=migration.version, name=migration.name)
+
+
+async def _take_back(connection: asyncpg.Connection, migration: Migration) -> None:
+    name = f"{migration.version:04d}_{migration.name}"
+    if migration.down is None:
+        raise MigrationError(f"migration {name} has no way back: restore a backup from before it")
+    prepare = BEFORE_BACK.get(migration.version)
+    try:
+        async with connection.transaction():
+            if prepare is not None:
+                await prepare(connection)
+            await connection.execute(migration.down, timeout=None)
+            await connection.execute(
+                "DELETE FROM telerig_migrations WHERE version = $1", migration.version
+            )
+    except asyncpg.PostgresError as error:
+        raise MigrationError(
+            f"migration {name} could not be taken back and changed nothing: {first_line(error)}"
+        ) from error
+    log.info("migration taken back", version=migration.version, name=migration.name)
+
+
+async def applied_versions(connection: asyncpg.Connection) -> list[int]:
+    """Give the steps that a database has; none where it was never used."""
+    if await connection.fetchval("SELECT to_regclass('telerig_migrations')") is None:
+        return []
+    rows = await connection.fetch("SELECT version FROM telerig_migrations ORDER BY version")
+    return [row["version"] for row in rows]

@@ -1,8 +1,9 @@
-"""Sessions: from the start of the gateway for a device to its stop.
+"""Sessions that begin and end with the gateway: from its start for a device to its stop.
 
-A session that a crash left open is closed by the next start, with the instant of its last
-committed batch. The session of a remote device begins with its first committed readings of a boot
-and ends when the device is heard with another one (`server.store.devicelog`).
+A session that a crash left open is closed by the next start, with the instant of its last reading,
+and with it the manual ones that the gateway looked after (`server.sessions`). The session of a
+remote device begins with its first committed readings of a boot and ends when the device is heard
+with another one (`server.store.devicelog`).
 """
 
 from __future__ import annotations
@@ -29,10 +30,20 @@ async def recover_sessions(connection: asyncpg.Connection, device: str) -> int:
         """
         UPDATE sessions SET
             closed_ns = greatest(opened_ns, (
-                SELECT max(written_ns) FROM hot WHERE session_id = sessions.id
+                SELECT max(written_ns) FROM hot
+                WHERE hot.device = sessions.device
+                  AND (sessions.boot IS NULL OR hot.boot = sessions.boot)
+            ), (
+                SELECT t1_ns FROM segments
+                WHERE segments.device = sessions.device
+                  AND (sessions.boot IS NULL OR segments.boot = sessions.boot)
+                ORDER BY t0_ns DESC LIMIT 1
             )),
             closed_how = 'recovered'
-        WHERE device = $1 AND closed_ns IS NULL AND NOT remote
+        WHERE closed_ns IS NULL AND (
+            kind = 'automatic' AND device = $1 AND NOT remote
+            OR kind = 'manual' AND keeper = $1 AND opened_ns IS NOT NULL
+        )
         RETURNING id
         """,
         device,
@@ -60,20 +71,25 @@ async def name_vehicle(connection: asyncpg.Connection, session_id: int, vin: str
 
 
 async def close_session(connection: asyncpg.Connection, session_id: int, closed_ns: int) -> None:
-    """Close a session."""
+    """Close a session, and the manual ones that the same gateway looks after."""
     await connection.execute(
-        "UPDATE sessions SET closed_ns = greatest(opened_ns, $2), closed_how = 'stopped'"
-        " WHERE id = $1 AND closed_ns IS NULL",
+        """
+        UPDATE sessions SET closed_ns = greatest(opened_ns, $2), closed_how = 'stopped'
+        WHERE closed_ns IS NULL AND (
+            id = $1 OR kind = 'manual' AND opened_ns IS NOT NULL
+            AND keeper = (SELECT device FROM sessions WHERE id = $1)
+        )
+        """,
         session_id,
         closed_ns,
     )
 
 
 async def list_sessions(connection: asyncpg.Connection, limit: int) -> list[Session]:
-    """Give the newest sessions, newest first."""
+    """Give the newest automatic sessions, newest first."""
     rows = await connection.fetch(
         "SELECT id, device, boot, vin, opened_ns, closed_ns, closed_how FROM sessions"
-        " ORDER BY opened_ns DESC, id DESC LIMIT $1",
+        " WHERE kind = 'automatic' ORDER BY opened_ns DESC, id DESC LIMIT $1",
         limit,
     )
     return [Session(*row) for row in rows]

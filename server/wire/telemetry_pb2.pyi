@@ -202,18 +202,20 @@ class Readings(_message.Message):
     def __init__(self, device: _Optional[str] = ..., boot: _Optional[int] = ..., seq: _Optional[int] = ..., vin: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[Column, _Mapping]]] = ...) -> None: ...
 
 class Column(_message.Message):
-    __slots__ = ("signal", "signal_id", "first_time_ns", "step_ns", "values")
+    __slots__ = ("signal", "signal_id", "first_time_ns", "step_ns", "values", "state")
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_ID_FIELD_NUMBER: _ClassVar[int]
     FIRST_TIME_NS_FIELD_NUMBER: _ClassVar[int]
     STEP_NS_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
     signal: str
     signal_id: int
     first_time_ns: int
     step_ns: _containers.RepeatedScalarFieldContainer[int]
     values: bytes
-    def __init__(self, signal: _Optional[str] = ..., signal_id: _Optional[int] = ..., first_time_ns: _Optional[int] = ..., step_ns: _Optional[_Iterable[int]] = ..., values: _Optional[bytes] = ...) -> None: ...
+    state: int
+    def __init__(self, signal: _Optional[str] = ..., signal_id: _Optional[int] = ..., first_time_ns: _Optional[int] = ..., step_ns: _Optional[_Iterable[int]] = ..., values: _Optional[bytes] = ..., state: _Optional[int] = ...) -> None: ...
 
 class EdgeRecord(_message.Message):
     __slots__ = ("timestamp", "vehicle_vin", "speed", "battery", "power", "heading", "latitude", "longitude", "more", "fields")

@@ -29,6 +29,8 @@ from tests.benchmarks.machine import cpu_s_of
 CONFIGURATION = """\
 [http]
 port = 0
+[users]
+local_role = "viewer"
 [database]
 data_dir = "{data_dir}"
 [links.obd]
@@ -63,18 +65,18 @@ def measure(quick: bool) -> list[Row]:
     """Measure in both environments."""
     with tempfile.TemporaryDirectory(prefix="bench-") as text:
         folder = Path(text)
-        alone = _idle("serve extras", _serve_only(folder / "venv"), folder / "serve", quick)
+        alone = _idle("serve extras", serve_only(folder / "venv"), folder / "serve", quick)
         beside = _idle("everything installed", Path(sys.executable), folder / "all", quick)
     # The goals are those of a machine that only serves; elsewhere libraries take what they find.
     return [*alone, *(replace(row, goal=None) for row in beside)]
 
 
-def _serve_only(folder: Path) -> Path:
-    """Make the environment and give its Python."""
+def serve_only(folder: Path, extras: str = EXTRAS) -> Path:
+    """Make an environment with only the serve extras and give its Python."""
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
     base = getattr(sys, "_base_executable", sys.executable)
-    extra = f"{ROOT}[{EXTRAS}]"
+    extra = f"{ROOT}[{extras}]"
     options = ["--python", str(python), "install", "-qq", "-c", str(ROOT / "constraints.txt")]
     subprocess.run([base, "-m", "pip", *options, extra], check=True)
     return python

@@ -59,6 +59,7 @@ def measures(request: pytest.FixtureRequest, databases: Databases, tmp_path: Pat
     return measure(RecordReader(job.folder))
 
 
+@pytest.mark.promise("D10")
 def test_boards_reach_a_gateway_of_its_own_process(measures: Measures) -> None:
     """Registered or provisioned, over HTTP; what they sampled is in the store, once."""
     found = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
@@ -75,9 +76,34 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres) -> str:
+    """A database with all tables, to be copied: a copy takes a tenth of the migrations' time."""
+    url = postgres.create_database("template_of_tests")
+
+    async def fill() -> None:
+        connection = await connect(url)
+        await migrate(connection, SystemClock())
+        await connection.close()
+
+    # A loop of its own, in a thread of its own: one of the tests may be running in this one.
+    thread = threading.Thread(target=lambda: asyncio.run(fill()))
+    thread.start()
+    thread.join()
+    return "template_of_tests"
+
+
 @pytest.fixture
-def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """An empty database."""
+def database_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """A database with all tables, and nothing in them."""
+    name = f"test_{next(_numbers)}"
+    yield postgres.create_database(name, template)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A database without a table."""
     name = f"test_{next(_numbers)}"
     yield postgres.create_database(name)
     postgres.drop_database(name)

@@ -11,8 +11,10 @@ from server.gateway import Gateway
 from server.serve import serve
 
 PATIENCE_S = 20
-QUICK = "[http]\nport = 0\n[pipeline]\nflush_ms = 30\npublish_ms = 5\n"
-"""Any free port, and short waits."""
+QUICK = (
+    '[users]\nlocal_role = "viewer"\n[http]\nport = 0\n[pipeline]\nflush_ms = 30\npublish_ms = 5\n'
+)
+"""Any free port, short waits, and whoever is on this machine may look."""
 
 
 def gateway_config(

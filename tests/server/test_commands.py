@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -48,7 +49,9 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def started(*arguments: str, **env: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(
+    *arguments: str, start_new_session: bool = False, **env: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the command until it listens; give the process and the URL."""
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *arguments],
@@ -57,6 +60,7 @@ def started(*arguments: str, **env: str) -> Iterator[tuple[subprocess.Popen[str]
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=start_new_session,
     ) as process:
         try:
             assert process.stdout is not None
@@ -67,7 +71,7 @@ def started(*arguments: str, **env: str) -> Iterator[tuple[subprocess.Popen[str]
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_life_with_the_embedded_database(tmp_path: Path, number: int) -> None:
     """Without any configuration it serves on its own PostgreSQL, and ends cleanly on a signal."""
     with started(TELERIG_DATABASE_DATA_DIR=str(tmp_path / "data")) as (process, url):
@@ -105,7 +109,8 @@ def test_on_a_given_database(database_url: str, tmp_path: Path) -> None:
     """With a database URL no server of its own is started."""
     file = tmp_path / "telerig.toml"
     file.write_text("[log]\nformat = 'json'\n")
-    with started("-c", str(file), TELERIG_DATABASE_URL=database_url) as (process, url):
+    env = {"TELERIG_DATABASE_URL": database_url, "TELERIG_USERS_LOCAL_ROLE": "viewer"}
+    with started("-c", str(file), **env) as (process, url):
         with urllib.request.urlopen(f"{url}/api/v1/sessions") as answer:
             assert len(json.load(answer)["sessions"]) == 1
         process.terminate()
@@ -114,6 +119,43 @@ def test_on_a_given_database(database_url: str, tmp_path: Path) -> None:
     events = [json.loads(line)["event"] for line in err.splitlines()]
     migrations = ["migration applied"] * len(load_migrations())
     assert events == [*migrations, "listening", "stopped"]
+
+
+@pytest.mark.promise("O10")
+def test_a_hangup_reads_the_configuration_again(tmp_path: Path) -> None:
+    """SIGHUP without a terminal: a new link starts, systemd is told, and the gateway goes on."""
+    file = tmp_path / "telerig.toml"
+    port = tmp_path / "ttyGPS"
+    text = "[log]\nformat = 'json'\n[database]\nenabled = false\n"
+    file.write_text(text)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "PORT": "1"}
+        with started("-c", str(file), start_new_session=True, **env) as (process, url):
+            assert systemd.recv(1000).decode() == f"READY=1\nSTATUS=listening on {url}"
+            file.write_text(f"{text}[links.gps]\nkind = 'gps'\nport = '{port}'\n")
+            process.send_signal(signal.SIGHUP)
+            assert systemd.recv(1000).decode().startswith("RELOADING=1\n")
+            assert systemd.recv(1000).decode().startswith("READY=1\n")
+            process.terminate()
+            assert systemd.recv(1000).decode().startswith("STOPPING=1\n")
+            _, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    (reloaded,) = [
+        line for line in map(json.loads, err.splitlines()) if line["event"] == "reloaded"
+    ]
+    assert reloaded["changed"] == "link gps started"
+
+
+def test_arguments_win(tmp_path: Path) -> None:
+    """--port and --host come before file and environment."""
+    file = tmp_path / "telerig.toml"
+    file.write_text("[http]\nport = 1\n")
+    answer = run("-c", str(file), "--check", "--port", "70000", TELERIG_HTTP_PORT="2")
+    assert answer.returncode == 2
+    assert "TELERIG_HTTP_PORT: expected a whole number from 0 to 65535" in answer.stderr
+    assert run("-c", str(file), "--check", "--port", "0").returncode == 0
 
 
 def test_usage_errors(tmp_path: Path) -> None:
@@ -209,6 +251,7 @@ def test_what_is_not_imported() -> None:
     """Serving imports neither the world, nor pages, nor a link that is not configured."""
     heavy = (
         "simpy dash plotly obd pyarrow dask pint numpy serial pynmea2 meshtastic can yaml pytest"
+        " argon2 jwt bcrypt cryptography"
     )
     program = (
         "import sys; import server.serve, server.commands, server.logs, server.store.embedded;"

@@ -29,6 +29,7 @@ def test_the_example_configuration_loads() -> None:
     assert [link.name for link in config.links] == ["obd", "gps"]
 
 
+@pytest.mark.promise("D08")
 async def test_the_example_link_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:

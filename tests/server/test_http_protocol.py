@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 import server.http_protocol as http_protocol
 from server.clock import SystemClock
 from server.gateway import Gateway
-from server.http_protocol import FILES_RESERVE, Limits
+from server.http_protocol import FILES_RESERVE, HEAD_BYTES, Limits
 from tests.server.devices.test_rate import HandClock
 
 HEAD = b"GET /health HTTP/1.1\r\nHost: x\r\n"
@@ -83,6 +83,23 @@ async def test_a_head_letter_by_letter(run_gateway: Callable[..., Any]) -> None:
             assert b" 408 " in answering.result()
 
 
+async def test_what_is_no_http(run_gateway: Callable[..., Any]) -> None:
+    """Other bytes are answered with a problem too, and the connection is closed."""
+    async with run_gateway() as gateway, connected(gateway) as (reader, writer):
+        writer.write(b"\x16\x03\x01\x02\x00\x01 hello\r\n\r\n")
+        answer = await everything(reader)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"application/problem+json" in answer
+        assert b'"expected":"a request of HTTP/1.1' in answer
+
+
+async def test_a_head_without_end(run_gateway: Callable[..., Any]) -> None:
+    """A head is not gathered beyond its bound, however fast it comes."""
+    async with run_gateway() as gateway, connected(gateway) as (reader, writer):
+        writer.write((HEAD + b"X-Name: ").ljust(HEAD_BYTES + 1, b"x"))
+        assert (await everything(reader)).startswith(b"HTTP/1.1 431 ")
+
+
 @pytest.mark.usefixtures("short")
 async def test_what_is_in_time_goes_on(run_gateway: Callable[..., Any]) -> None:
     """A head in two parts, and a WebSocket that is silent for longer, are served."""
@@ -99,6 +116,7 @@ async def test_what_is_in_time_goes_on(run_gateway: Callable[..., Any]) -> None:
             await (await websocket.ping())
 
 
+@pytest.mark.promise("W13")
 async def test_more_connections_than_allowed(run_gateway: Callable[..., Any]) -> None:
     """One too many hears 503, whatever it asks; when others have gone there is room again."""
     capture = structlog.testing.LogCapture()
@@ -116,7 +134,7 @@ async def test_more_connections_than_allowed(run_gateway: Callable[..., Any]) ->
                     answer = await client.get("/health")
                     assert answer.status_code == 503
                     assert answer.headers["retry-after"] == "1"
-                    assert answer.json()["error"]["expected"] == "at most 3 open connections"
+                    assert answer.json()["expected"] == "at most 3 open connections"
             with pytest.raises(InvalidStatus, match="503"):
                 async with connect_websocket(live):
                     pass

@@ -24,6 +24,7 @@ def root_handlers() -> Iterator[None]:
     logging.captureWarnings(False)
 
 
+@pytest.mark.promise("O06")
 def test_json_lines_and_counts() -> None:
     """Each event is one JSON line; levels are counted; below the level nothing is written."""
     out = io.StringIO()

@@ -83,6 +83,7 @@ async def test_readings_are_published_and_stored(database_url: str) -> None:
     assert gateway.pipeline.counts.pending == 0
 
 
+@pytest.mark.promise("E22", "E26")
 async def test_the_api(database_url: str) -> None:
     """Health, readiness, links, signals, sessions and readings answer in JSON."""
     async with running(config(database_url, LINK + f"vin = '{VIN}'")) as gateway:
@@ -111,25 +112,25 @@ async def test_the_api(database_url: str) -> None:
             for _ in range(3):
                 parameters = {"signal": "RPM", "limit": 5} | ({"after": after} if after else {})
                 answer = (await client.get("/api/v1/readings", params=parameters)).json()
-                pages += [reading["seq"] for reading in answer["readings"]]
+                pages += [reading["value"] for reading in answer["readings"]]
                 after = answer["next"]
             assert pages == list(range(1, 16))
             other = await client.get("/api/v1/readings", params={"device": "car-9"})
-            assert other.json() == {"readings": [], "next": None}
+            assert other.json() == {"device": "car-9", "readings": [], "next": None}
 
 
 @pytest.mark.parametrize(
     ("path", "status", "where", "expected"),
     [
         ("/nothing", 404, "GET /nothing", "a path and method of this API"),
-        ("/api/v1/readings?limit=0", 400, "limit", "a whole number from 1 to 10000"),
-        ("/api/v1/readings?limit=x", 400, "limit", "a whole number from 1 to 10000"),
-        ("/api/v1/readings?start_ns=-1", 400, "start_ns", "a whole number from 0"),
-        ("/api/v1/readings?device=%00", 400, "device", "the id of a device"),
-        ("/api/v1/readings?after=%00", 400, "after", 'the "next" of an earlier answer'),
-        ("/api/v1/readings?signal=RPMM", 400, "signal", "a name or id of /api/v1/signals"),
-        ("/api/v1/readings?signal=9999", 400, "signal", "a name or id of /api/v1/signals"),
-        ("/api/v1/readings?limti=1", 400, "query", "one of signal, start_ns"),
+        ("/api/v1/readings?limit=0", 400, "limit", "a whole number >= 1"),
+        ("/api/v1/readings?limit=x", 400, "limit", "a whole number"),
+        ("/api/v1/readings?start_ns=-1", 400, "start_ns", "a whole number >= 0"),
+        ("/api/v1/readings?device=%00", 400, "device", "a text without NUL"),
+        ("/api/v1/readings?after=%00", 400, "after", "a text without NUL"),
+        ("/api/v1/readings?signal=RPMM", 400, "signal", "a name, path or id of /api/v1/signals"),
+        ("/api/v1/readings?signal=9999", 400, "signal", "a name, path or id of /api/v1/signals"),
+        ("/api/v1/readings?limti=1", 400, "query", "one of "),
         ("/api/v1/sessions?limit=99999999999999999999999", 400, "limit", "a whole number"),
     ],
 )
@@ -142,7 +143,7 @@ async def test_bad_requests(
         httpx2.AsyncClient(base_url=gateway.url) as client,
     ):
         answer = await client.get(path)
-        error = answer.json()["error"]
+        error = answer.json()
         assert (answer.status_code, error["where"]) == (status, where)
         assert error["expected"].startswith(expected)
         refused = await client.post("/health")
@@ -227,6 +228,7 @@ async def test_two_runs_after_each_other(database_url: str) -> None:
     assert all(run[0].seq == 1 for run in stored.values())
 
 
+@pytest.mark.promise("W14")
 async def test_a_client_that_goes_is_forgotten(database_url: str) -> None:
     """Clients come and go, politely or not, without a trace."""
     async with running(config(database_url)) as gateway:
@@ -234,7 +236,7 @@ async def test_a_client_that_goes_is_forgotten(database_url: str) -> None:
             host, port = gateway.url.removeprefix("http://").split(":")
             reader, writer = await asyncio.open_connection(host, int(port))
             writer.write(
-                b"GET /api/v1/live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
                 b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                 b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             )

@@ -225,6 +225,14 @@ class CanObd:
     def _rank(self, ecu: int) -> tuple[bool, int]:
         return ecu != self._engine, ecu
 
+    def service(self, request: bytes) -> dict[int, bytes]:
+        """Ask all ECUs, once more where none has said anything."""
+        for _ in range(_TRIES):
+            answers = self._tester.ask(request).answers
+            if answers:
+                break
+        return answers
+
     # -- asked again and again ---------------------------------------------------------------------
     def question(self, signal: Signal) -> Question:
         """Prepare asking the ECU that has it."""

@@ -69,11 +69,12 @@ class Exchange:
     def is_answer(self, start: bytes) -> bool:
         """Tell whether a message that starts so is an answer to this question."""
         request = self.request
-        if len(start) < 2:
+        if start[:1] == bytes((NEGATIVE,)):
+            return start[1:2] == request[:1]
+        if start[:1] != bytes((request[0] + _POSITIVE,)):
             return False
-        if start[0] == NEGATIVE:
-            return start[1] == request[0]
-        return start[0] == request[0] + _POSITIVE and start[1] in request[1:]
+        # Services without a parameter (03, 04, 07, 0A) name nothing in their answers.
+        return len(request) == 1 or (len(start) > 1 and start[1] in request[1:])
 
 
 class Tester:

@@ -294,6 +294,32 @@ class ObdAdapter:
             self._forget(command)
         return None
 
+    def service(self, request: bytes) -> dict[int, bytes]:
+        """Ask all ECUs; whole answers only."""
+        obd = self._obd
+        name = request.hex().upper()
+        command = obd.OBDCommand(
+            f"RAW_{name}", name, name.encode(), 0, lambda _: None, obd.ECU.ALL, False
+        )
+        base = 0x7E8 if self.protocol in ("6", "8") else 0
+        for _ in range(_TRIES):
+            answers: dict[int, bytes] = {}
+            try:
+                messages = self._connection.query(command, True).messages
+            except PortFailure as failure:
+                self._recover(failure)
+                messages = []
+            except Exception:  # noqa: BLE001 - python-OBD's parsers meet noise here
+                messages = []
+            for message in messages:
+                if self._is_whole(message):
+                    answers[base + int(message.tx_id or 0)] = bytes(message.data)
+            # A response digit or a repeat must not come from this.
+            self._forget(command)
+            if answers:
+                return answers
+        return {}
+
     def _is_whole(self, message: Any) -> bool:
         """False if a frame's line was cut: python-OBD pads the text with zeros."""
         if not self._can:

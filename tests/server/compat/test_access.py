@@ -135,6 +135,7 @@ async def test_pages_of_other_origins(run_gateway: Callable[..., Any]) -> None:
             pass
 
 
+@pytest.mark.promise("E38")
 async def test_allowed_origins(run_gateway: Callable[..., Any]) -> None:
     """An origin of the configuration gets CORS headers and WebSockets; others get neither."""
     async with (

@@ -60,6 +60,7 @@ async def values(gateway: Gateway, vin: str = VIN) -> list[tuple[int, float, Sta
     return [(r.signal, round(r.value, 4), r.state) for r in sorted(stored, key=key)]
 
 
+@pytest.mark.promise("E34", "D14", "D15")
 async def test_a_record_is_completed(served: Gateway, logger: httpx2.AsyncClient) -> None:
     """Fields that were left out are stored as held, with the predictor's value; others as sent."""
     whole = await logger.post(PATH, content=record(0, speed=100, battery=80, power=20))
@@ -101,6 +102,7 @@ async def test_a_record_is_completed(served: Gateway, logger: httpx2.AsyncClient
     assert status["supabase_enabled"] is True
 
 
+@pytest.mark.promise("F16")
 async def test_the_ratio_is_skipped_over_total(logger: httpx2.AsyncClient) -> None:
     """350 of 1000 sent is 0.65, as the older system's figures say."""
     names = [f"THROTTLE_POS_{letter}" for letter in "BC"] + ["RPM", "MAF", "INTAKE_TEMP"]
@@ -111,6 +113,7 @@ async def test_the_ratio_is_skipped_over_total(logger: httpx2.AsyncClient) -> No
     assert answer.json()["compression_ratio"] == 0.65
 
 
+@pytest.mark.promise("D16")
 async def test_each_vehicle_has_its_own_predictor(
     served: Gateway, logger: httpx2.AsyncClient
 ) -> None:
@@ -230,10 +233,8 @@ async def test_bad_records(
 async def test_another_content_type(logger: httpx2.AsyncClient) -> None:
     """JSON is told what is wanted."""
     answer = await logger.post(PATH, json={"speed": 1}, headers={"content-type": "text/json"})
-    assert (answer.status_code, answer.json()["error"]["expected"]) == (
-        415,
-        "application/x-protobuf",
-    )
+    assert answer.status_code == 415
+    assert answer.json()["error"]["expected"].startswith("application/x-protobuf or ")
 
 
 async def test_fields_without_a_signal(logger: httpx2.AsyncClient) -> None:

@@ -44,6 +44,7 @@ def is_done(message: dict[str, Any]) -> bool:
     return message["id"] == "command_confirmation" and message["value"]["state"] == "done"
 
 
+@pytest.mark.promise("W03")
 async def test_each_reading_is_a_message(served: Gateway, talk: Any) -> None:
     """Points come one by one, as {type, id, value, timestamp}, never in bulk."""
     async with talk(f"{served.url}/ws", WS) as client:
@@ -62,6 +63,7 @@ async def test_each_reading_is_a_message(served: Gateway, talk: Any) -> None:
     assert [point["value"] for point in points] == [800.0, 801.0, 802.0, None]
 
 
+@pytest.mark.promise("W04", "W05")
 async def test_a_command_is_confirmed_among_the_points(served: Gateway, talk: Any) -> None:
     """A command goes to the device; what the device says about it comes in the stream, when the
     device says it."""
@@ -119,6 +121,8 @@ async def test_a_message_too_long(served: Gateway, talk: Any) -> None:
         await other.of("data")
 
 
+@pytest.mark.promise("E25")
+@pytest.mark.promise("E23", "E24", "P20")
 async def test_types_templates_and_history(served: Gateway) -> None:
     """What can be measured, what can be told, and what was measured."""
     served.pipeline.offer(readings(3))
@@ -145,6 +149,7 @@ async def test_types_templates_and_history(served: Gateway) -> None:
             assert (await client.get(f"/historical-data?{bad}")).status_code in (400, 404), bad
 
 
+@pytest.mark.promise("A08")
 async def test_files_of_the_configuration(
     run_gateway: Callable[..., Any], tmp_path: Path, talk: Any
 ) -> None:
@@ -167,12 +172,13 @@ async def test_files_of_the_configuration(
             await socket.until(lambda message: message.get("id") == "command_confirmation")
 
 
+@pytest.mark.promise("W14")
 async def test_a_client_that_goes_leaves_nothing(served: Gateway, talk: Any) -> None:
-    """The translation runs only while somebody listens."""
+    """Clients of a dialect are counted like all others, and forgotten."""
     async with talk(f"{served.url}/ws", WS), talk(f"{served.url}/ws", WS) as second:
         served.pipeline.offer(readings(1))
         await second.of("data")
-        assert served.hub.clients == 1
+        assert served.hub.clients == 2
         async with httpx2.AsyncClient(base_url=served.url) as client:
             health = (await client.get("/api/v1/health")).json()
             assert health["websocket_connections"] == 2

@@ -52,6 +52,8 @@ def record(second: float, **fields: float) -> dict[str, Any]:
     return {"timestamp": NOW_S + second, **nothing, **fields, "vehicle_vin": VIN}
 
 
+@pytest.mark.promise("W08", "W09", "W11")
+@pytest.mark.promise("P19")
 async def test_history_then_telemetry(served: Gateway, talk: Any) -> None:
     """A client first gets what was, then what comes, with the statistics as they change."""
     await send(served, 0, speed=50, battery=80)
@@ -96,6 +98,8 @@ async def test_the_gateways_own_car(served: Gateway, talk: Any) -> None:
         assert (await client.of("telemetry"))["data"] == record(0.5, speed=31, heading=90)
 
 
+@pytest.mark.promise("W10", "W12")
+@pytest.mark.promise("D17")
 async def test_the_logger_by_message(served: Gateway, talk: Any) -> None:
     """start_logger and stop_logger do it; what the logger writes comes as log messages."""
 
@@ -119,6 +123,7 @@ async def test_the_logger_by_message(served: Gateway, talk: Any) -> None:
         assert (await client.of("log"))["data"]["level"] == "error"
 
 
+@pytest.mark.promise("E35", "E36", "E37")
 async def test_the_logger_by_request(served: Gateway) -> None:
     """/logger/start and /logger/stop say what they did, and /status how it is."""
     async with httpx2.AsyncClient(base_url=served.url) as client:

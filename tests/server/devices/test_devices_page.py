@@ -82,6 +82,7 @@ def test_the_configurations_load() -> None:
         parse_config(filled, "page", {})
 
 
+@pytest.mark.promise("D12")
 def test_the_firmware_example_keeps_what_is_not_acknowledged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -23,6 +23,7 @@ def test_where_the_secret_comes_from() -> None:
     assert parse_config(file, "f", {"API_SECRET_KEY": ""}).api.secret == f"f{KEY}"
 
 
+@pytest.mark.promise("X05")
 @pytest.mark.parametrize(
     ("text", "env", "place"),
     [
@@ -47,6 +48,7 @@ def test_the_secret_is_not_in_the_text_of_the_configuration() -> None:
     assert KEY not in repr(config)
 
 
+@pytest.mark.promise("X06")
 def test_device_keys() -> None:
     """Keys come with their device's id, or have one made of their hash."""
     config = parse_config("", "f", {"DEVICE_API_KEYS": f"esp-1:{KEY}, x{KEY} ,"})
@@ -73,6 +75,7 @@ def test_wrong_device_keys(keys: str, expected: str) -> None:
     assert KEY not in str(caught.value)
 
 
+@pytest.mark.promise("X05")
 @pytest.mark.parametrize(
     "text",
     [

@@ -134,7 +134,7 @@ async def test_database_away_and_back(tmp_path: Path) -> None:
             for body in (batch(11, 10), batch(21, 10)):
                 answer = await sender.post("/ingest/batch", body)
                 assert answer.status_code == 503
-                assert answer.json()["error"]["where"] == "database"
+                assert answer.json()["where"] == "database"
                 assert int(answer.headers["retry-after"]) >= 1
             answer = await sender.post("/uplink", logger.uplink())
             assert (answer.status_code, "retry-after" in answer.headers) == (503, True)

@@ -40,6 +40,7 @@ def protobuf(*columns: tuple[str, list[float]], boot: int = 1, seq: int = 1, **m
     return message.SerializeToString()
 
 
+@pytest.mark.promise("E27")
 async def test_one_reading(gateway: Gateway, sender: Sender, database_url: str) -> None:
     """A reading is stored when it is answered, under the device's own boot and number."""
     body = {"boot": 3, "seq": 9, "signal": "RPM", "time_ns": NOW_NS, "value": 812.25}
@@ -77,6 +78,7 @@ async def test_signals_and_times_have_several_names(
     assert reading.time_ns == 1_767_323_045_678_901_000
 
 
+@pytest.mark.promise("E28")
 async def test_a_batch_of_rows(sender: Sender, database_url: str) -> None:
     """Rows are numbered in their order, whatever the order of signals and instants."""
     readings = [{"signal": "RPM", "time_ns": NOW_NS - n * 1000, "value": n} for n in range(5)] + [
@@ -248,7 +250,7 @@ async def test_bad_json_is_refused_by_name(
     """What is wrong is answered with 4xx and the name of the field; nothing is stored."""
     answer = await sender.post(path, body)
     assert 400 <= answer.status_code < 500, answer.text
-    error = answer.json()["error"]
+    error = answer.json()
     assert error["where"] == where, error
     assert error["expected"]
     assert error["found"]
@@ -277,13 +279,14 @@ BAD_PROTOBUF = [
 
 
 @pytest.mark.parametrize(("body", "where"), BAD_PROTOBUF, ids=range(len(BAD_PROTOBUF)))
+@pytest.mark.promise("O08")
 async def test_bad_protobuf_is_refused_by_name(
     sender: Sender, database_url: str, body: bytes, where: str
 ) -> None:
     """A message that is none, or breaks a rule, is answered with 4xx and the field's name."""
     answer = await sender.post("/ingest/batch", body)
     assert 400 <= answer.status_code < 500, answer.text
-    assert answer.json()["error"]["where"] == where, answer.text
+    assert answer.json()["where"] == where, answer.text
     assert await stored(database_url) == []
 
 
@@ -326,12 +329,14 @@ _json_like = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(_json_like)
+@pytest.mark.promise("O14")
 def test_any_json_is_refused_or_read(content: Any) -> None:
     """Whatever JSON comes, a reader gives a batch or a refusal with a name."""
     for read in (read_single, read_batch):
         refusal_or_batch(read, json.dumps(content).encode())
 
 
+@pytest.mark.promise("X07")
 async def test_keys_are_needed(gateway: Gateway, sender: Sender) -> None:
     """Without a key, with another and with a revoked one the answer is 401 and the known text."""
     async with httpx2.AsyncClient(base_url=gateway.url) as nobody:
@@ -356,7 +361,7 @@ async def test_kinds_and_codings(sender: Sender, database_url: str) -> None:
     for damaged in (packed[:-4], packed + b"x", body):
         answer = await post("/ingest", damaged, **headers, **{"content-encoding": "gzip"})
         assert answer.status_code == 400
-        assert answer.json()["error"]["where"] == "body"
+        assert answer.json()["where"] == "body"
     assert (await sender.http.get("/api/v1/ingest")).status_code == 405
 
 
@@ -382,6 +387,7 @@ async def test_the_live_stream_names_the_device(gateway: Gateway, sender: Sender
     assert (done["type"], done["device"], done["first"], done["upto"]) == ("stored", "esp-1", 4, 6)
 
 
+@pytest.mark.promise("T13")
 async def test_statistics_are_kept_by_day_and_vehicle(
     gateway: Gateway, sender: Sender, database_url: str
 ) -> None:

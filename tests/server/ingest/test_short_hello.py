@@ -180,7 +180,7 @@ async def test_content_of_another_hash_is_refused(
     """Nothing is kept under a name that is not its own; the answer names the field."""
     answer = await sender.post("/uplink", body)
     assert answer.status_code == 400
-    assert answer.json()["error"]["where"] == where
+    assert answer.json()["where"] == where
     for table in ("wire_profiles", "wire_templates"):
         kept = await rows(database_url, f"SELECT hash FROM {table}")
         assert bytes(8) not in [row["hash"] for row in kept]

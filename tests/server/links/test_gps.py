@@ -62,6 +62,7 @@ async def stop(task: asyncio.Task) -> None:
         await task
 
 
+@pytest.mark.promise("D06")
 async def test_a_fix_becomes_readings_at_its_utc_time(receiver, sink, report) -> None:
     """All values of an epoch carry the epoch's instant; the link is up; west is negative."""
     link = make(receiver.path, sink, report)

@@ -52,6 +52,7 @@ def barometer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("barometer")
+@pytest.mark.promise("D04")
 def test_a_package_brings_a_kind() -> None:
     """A link of another package is found by its entry point and reads its own options."""
     text = "[links.b]\nkind = 'barometer'\nport = '/dev/ttyS0'"

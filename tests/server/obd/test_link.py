@@ -59,6 +59,7 @@ async def stop(task: asyncio.Task) -> None:
         await task
 
 
+@pytest.mark.promise("D05")
 async def test_the_plan_becomes_readings(elm, sink, report) -> None:
     """Each value is stored under its signal, measured when it was received; the car is named."""
     link = make(parse(rated(RPM="max", SPEED=20), port=elm.path), sink, report)

@@ -26,6 +26,7 @@ def run(schedule: Schedule, seconds: float, query_s: float, start_s: float = 0.0
     return asked
 
 
+@pytest.mark.promise("D02")
 def test_rates_are_kept_without_drift() -> None:
     """With time to spare each PID comes exactly at its rate, for a long while."""
     schedule = Schedule([Slot("RPM", 7.0), Slot("SPEED", 3.0), Slot("COOLANT", 0.2)], 0.0)

@@ -96,6 +96,7 @@ class Desk:
         return self.flow.run()
 
 
+@pytest.mark.promise("P18")
 def test_from_factory_state_to_the_first_reading() -> None:
     """Registered, told, in its network, first reading seen; each step is a line."""
     registry = Registry()

@@ -33,6 +33,7 @@ def transport(peripheral: Peripheral) -> Iterator[BleTransport]:
 
 
 @pytest.mark.parametrize("described", [True, False])
+@pytest.mark.promise("D13")
 def test_a_whole_run_over_characteristics(described: bool) -> None:
     """Endpoints are found by their names, or by ESP-IDF's ids; no answer is over 512 bytes."""
     rig = Rig()

@@ -42,6 +42,7 @@ async def sessions(connection: asyncpg.Connection) -> list[Session]:
     return await list_sessions(connection, 100)
 
 
+@pytest.mark.promise("T02")
 async def test_batches_are_stored_once(database_url: str) -> None:
     """A batch that is written again changes nothing."""
     log = make(database_url)

@@ -37,6 +37,7 @@ states = st.builds(
 )
 
 
+@pytest.mark.promise("D01")
 def test_all_expected_pids_are_there() -> None:
     """The table holds each PID that the project promises, at least forty."""
     assert set(PIDS) >= EXPECTED_PIDS

@@ -122,6 +122,7 @@ async def drive(bench: Bench, car: Car, rows: int = 60) -> None:
     await until(lambda: not car.kept, "all packets acknowledged")
 
 
+@pytest.mark.promise("D07")
 async def test_a_drive_by_radio(database_url: str, bench: Bench) -> None:
     """A vehicle's rows are stored exactly, once, with the radio's metadata, and acknowledged."""
     car = Car()

@@ -1,0 +1,1 @@
+"""Recorded drives played again as a live stream: at another speed, stopped, wound to any place."""

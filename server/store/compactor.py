@@ -1,0 +1,554 @@
+"""Makes segments and rollups of the hot log, a finished cycle of the ring at a time.
+
+    open cycle --old or large enough--> finished --one transaction--> segments, rollups, numbers
+                                                 --nobody reads it any more--> its table emptied
+
+The transaction that stores the segments also says that the cycle is compacted: killed at whatever
+moment, each reading is in exactly one place. Readers see the one state or the other
+(`hot_live`). Nothing is deleted from the hot log: a table is truncated when no snapshot is left
+that is older than its compaction.
+
+Works on a connection of its own, in small steps in the event loop, and only when something was
+committed. Of several gateways on one database one compacts at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+import asyncpg
+import msgspec
+import structlog
+
+from server.clock import Clock
+from server.errors import BodyError, StoreError
+from server.store.body import decode_parts
+from server.store.config import StoreConfig
+from server.store.connection import DATABASE_ERRORS, connect, first_line
+from server.store.partitions import BY_DAY, BY_MONTH, CONTENTS, DAY_NS, Partitions, drop_before
+from server.store.ring import SLOTS
+from server.store.rollup import (
+    LONG_NS,
+    SHORT_NS,
+    Window,
+    encode_short,
+    is_dense,
+    joined,
+    windows,
+)
+from server.store.segment import (
+    Building,
+    Column,
+    Encoder,
+    Segment,
+    catalogue_steps,
+    decode_segment,
+)
+from server.store.windows import Windows, merged
+
+log = structlog.get_logger("telerig.store")
+
+LOCK_KEY = 0x7E1E_0003
+LOOK_S = 60.0
+"""So often it is looked whether there is something to do, at most, and only after commits."""
+RETENTION_S = 3600.0
+STEP_TIMEOUT_S = 120.0
+CLOSE_TIMEOUT_S = 5.0
+PAGE_ROWS = 32
+BREATHE_S = 0.004
+PAUSE_SHARE = 0.25
+LONGEST_PAUSE_S = 0.005
+"""After work of this length others get their turns, for this share of it."""
+SMALL_SAMPLES = 4096
+"""Segments of one window are put together while they have fewer readings."""
+
+_STATE = """
+    SELECT cycle, compacted, emptied,
+           (SELECT min(written_ns) FROM hot WHERE slot = cycle % 4 AND hot.cycle = hot_ring.cycle)
+               AS oldest_ns,
+           (SELECT count(*) FROM hot WHERE slot = cycle % 4 AND hot.cycle = hot_ring.cycle)
+               AS rows,
+           pg_total_relation_size(format('hot_%s', cycle % 4)::regclass) AS size_bytes
+    FROM hot_ring, hot_progress
+"""
+_NEXT = "UPDATE hot_ring SET cycle = cycle + 1, opened_ns = $2 WHERE cycle = $1"
+_ROWS = """
+    SELECT device, boot, seq_first, time_min_ns, body FROM hot WHERE slot = $1 AND cycle = $2
+    ORDER BY device, boot, time_min_ns, seq_first
+"""
+_NUMBERS = """
+    INSERT INTO stored_numbers AS kept (device, boot, bucket, numbers, written_ns)
+    SELECT device, boot, bucket,
+           range_agg(int8range(greatest(seq_first, bucket << 24),
+                               least(seq_last, (bucket << 24) | 16777215), '[]')), $3
+    FROM hot, generate_series(seq_first >> 24, seq_last >> 24) AS bucket
+    WHERE slot = $1 AND cycle = $2 AND boot <> 0
+    GROUP BY device, boot, bucket
+    ON CONFLICT (device, boot, bucket) DO UPDATE SET
+        numbers = kept.numbers + excluded.numbers, written_ns = excluded.written_ns
+"""
+_CONTENTS = """
+    INSERT INTO stored_contents (device, number, kept_ns)
+    SELECT device, seq_first, $3 FROM hot WHERE slot = $1 AND cycle = $2 AND boot = 0
+"""
+_DONE = """
+    UPDATE hot_progress SET compacted = $1, done = pg_current_xact_id()::text::bigint
+    WHERE compacted = $1 - 1
+"""
+# A snapshot that was taken before the compaction was committed has an older xmin.
+_READ = """
+    SELECT EXISTS (
+        SELECT FROM pg_stat_activity, hot_progress
+        WHERE pid <> pg_backend_pid() AND datname = current_database() AND backend_xmin IS NOT NULL
+          AND age(backend_xmin) >= age((done & 4294967295)::text::xid)
+    )
+"""
+_EMPTIED = "UPDATE hot_progress SET emptied = $1 WHERE emptied = $1 - 1"
+_NEAR = """
+    SELECT id, t0_ns, t1_ns, samples, signals, counts, counted, mins, maxs, sums, time_streams,
+           ends, data
+    FROM segments
+    WHERE device = $1 AND boot = $2 AND t0_ns >= $3 AND t0_ns < $4 AND samples <= $5
+    ORDER BY t0_ns DESC, id DESC LIMIT 1
+"""
+_SEGMENT = """
+    INSERT INTO segments (device, boot, t0_ns, t1_ns, samples, signals, counts, counted, mins,
+                          maxs, sums, time_streams, ends, data)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id
+"""
+_SHORT = """
+    INSERT INTO rollups_10s (device, boot, t0_ns, t1_ns, id, signals, ends, data)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+_LONG = """
+    INSERT INTO rollups_5min (device, boot, t_ns, id, signals, counts, mins, maxs, sums, firsts,
+                              lasts, first_ms, last_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+"""
+_DAMAGED = """
+    INSERT INTO hot_damaged
+    SELECT device, boot, seq_first, seq_last, written_ns, $5, body FROM hot
+    WHERE slot = $1 AND cycle = $2 AND device = $3 AND boot = $4 AND seq_first = $6
+"""
+_FORGET = """
+    DELETE FROM stored_numbers WHERE written_ns < $1
+"""
+
+
+class Compacted(msgspec.Struct):
+    """What a compactor has done since its start."""
+
+    cycles: int = 0
+    samples: int = 0
+    segments: int = 0
+    bytes: int = 0
+    failed: int = 0
+    busy_s: float = 0.0
+    dropped: int = 0
+
+
+class _State(msgspec.Struct, frozen=True):
+    """How the ring is."""
+
+    cycle: int
+    compacted: int
+    emptied: int
+    oldest_ns: int | None
+    rows: int
+    size_bytes: int
+
+
+class Compactor:
+    """Compacts in the background; made without I/O.
+
+    Args:
+        url: of the database, whose schema is up to date.
+        clock: for the age of what is there.
+        config: when, and how long what is kept.
+
+    Attributes:
+        failing: why the last attempt failed; empty while they succeed.
+        counts: what was done.
+    """
+
+    def __init__(self, url: str, clock: Clock, config: StoreConfig | None = None) -> None:
+        self.failing = ""
+        self.counts = Compacted()
+        self._url = url
+        self._clock = clock
+        self._config = config if config is not None else StoreConfig()
+        self._encoder = Encoder()
+        self._partitions = Partitions()
+        self._bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self._retention_s: float | None = None
+        self._breathed_s = 0.0
+
+    def committed(self, size_bytes: int) -> None:
+        """Take note that rows of so many bytes were committed; called in the event loop."""
+        self._bytes += size_bytes
+        if self._task is not None or self._closing:
+            return
+        if self._bytes >= self._config.compact_bytes:
+            self._begin()
+        elif self._timer is None:
+            self._arm(self._look_s)
+
+    async def close(self) -> None:
+        """End; what was in the middle is as if it had not begun."""
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def run_once(self, *, all_of_it: bool = False) -> None:
+        """Do now what is to be done; `all_of_it`: also what is not old enough yet.
+
+        Raises:
+            StoreError, DATABASE_ERRORS: the database is away, or refuses; it is all as it was.
+        """
+        connection = await connect(self._url)
+        try:
+            # Another gateway compacts where the lock is taken.
+            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
+                await self._work(connection, all_of_it)
+        except BaseException:
+            connection.terminate()
+            self._partitions.forget()
+            raise
+        await connection.close(timeout=CLOSE_TIMEOUT_S)
+
+    # -- when ------------------------------------------------------------------------------------
+    @property
+    def _look_s(self) -> float:
+        return min(LOOK_S, self._config.compact_after_s)
+
+    def _arm(self, wait_s: float) -> None:
+        if self._timer is None and not self._closing:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(wait_s, self._begin)
+
+    def _begin(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is None and not self._closing:
+            self._task = asyncio.create_task(self._run(), name="compactor")
+
+    async def _run(self) -> None:
+        begin_s = self._clock.monotonic_s()
+        wait_s: float | None = self._look_s
+        try:
+            self._bytes = 0
+            await self.run_once()
+            wait_s = self._wait_s
+        except (*DATABASE_ERRORS, StoreError) as error:
+            self._failed(first_line(error))
+        except Exception as error:
+            log.exception("compaction failed")  # a task boundary: the next attempt may succeed
+            self._failed(repr(error))
+        else:
+            if self.failing:
+                log.info("compaction succeeds again", failed=self.counts.failed)
+            self.failing = ""
+        self.counts.busy_s += self._clock.monotonic_s() - begin_s
+        self._task = None
+        if self._bytes >= self._config.compact_bytes and not self.failing:
+            self._begin()
+        elif wait_s is not None or self._bytes:
+            self._arm(wait_s if wait_s is not None else self._look_s)
+
+    _wait_s: float | None = None
+    """When something will be to do that is known of now."""
+
+    def _failed(self, reason: str) -> None:
+        self.counts.failed += 1
+        if reason != self.failing:
+            log.error("compaction failed", reason=reason, next="tried again until it succeeds")
+        self.failing = reason
+
+    async def _breathe(self) -> None:
+        """Give others their turns: about as much time as was worked since the last pause."""
+        now_s = self._clock.monotonic_s()
+        worked_s = now_s - self._breathed_s
+        if worked_s < BREATHE_S:
+            return
+        await asyncio.sleep(min(worked_s * PAUSE_SHARE, LONGEST_PAUSE_S))
+        self._breathed_s = self._clock.monotonic_s()
+
+    # -- what ------------------------------------------------------------------------------------
+    async def _work(self, connection: asyncpg.Connection, all_of_it: bool) -> None:
+        state = await self._state(connection)
+        if state.emptied < state.compacted:
+            await self._empty(connection, state)
+            state = await self._state(connection)
+        if state.rows and (all_of_it or self._is_due(state)):
+            await self._finish(connection, state)
+            state = await self._state(connection)
+        for cycle in range(state.compacted + 1, state.cycle):
+            await self._compact(connection, cycle)
+        await self._retain(connection)
+        state = await self._state(connection)
+        self._wait_s = None
+        if state.rows:
+            age_s = (self._clock.now_ns() - (state.oldest_ns or 0)) / 1e9
+            # Not at once again, where the ring has no free table.
+            self._wait_s = max(self._look_s / 10, self._config.compact_after_s - age_s)
+        if state.emptied < state.compacted:
+            self._wait_s = min(self._wait_s or self._look_s, self._look_s)
+
+    @staticmethod
+    async def _state(connection: asyncpg.Connection) -> _State:
+        row = await connection.fetchrow(_STATE, timeout=STEP_TIMEOUT_S)
+        assert row is not None
+        return _State(**dict(row))
+
+    def _is_due(self, state: _State) -> bool:
+        age_ns = self._clock.now_ns() - (state.oldest_ns or 0)
+        return (
+            age_ns >= self._config.compact_after_s * 1e9
+            or state.size_bytes >= self._config.compact_bytes
+        )
+
+    async def _finish(self, connection: asyncpg.Connection, state: _State) -> None:
+        """End the open cycle, where the next table of the ring is free."""
+        if state.emptied <= state.cycle - SLOTS:
+            return
+        with contextlib.suppress(asyncpg.LockNotAvailableError):  # next time, then
+            async with connection.transaction():
+                # Writers hold the row for as long as a commit takes.
+                await connection.execute("SET LOCAL lock_timeout = 2000")
+                await connection.execute(_NEXT, state.cycle, self._clock.now_ns())
+
+    async def _empty(self, connection: asyncpg.Connection, state: _State) -> None:
+        if await connection.fetchval(_READ):
+            return
+        for cycle in range(state.emptied + 1, state.compacted + 1):
+            try:
+                async with connection.transaction():
+                    # Who waits for this lock keeps all others waiting: not for long.
+                    await connection.execute("SET LOCAL lock_timeout = 100")
+                    await connection.execute(f"TRUNCATE hot_{cycle % SLOTS}")
+                    await connection.execute(_EMPTIED, cycle)
+            except asyncpg.LockNotAvailableError:
+                return
+
+    async def _compact(self, connection: asyncpg.Connection, cycle: int) -> None:
+        """Store the segments of a finished cycle, in one transaction."""
+        counts = Compacted()
+        place = cycle % SLOTS, cycle
+        now_ns = self._clock.now_ns()
+        async with connection.transaction():
+            async for device, boot, columns, begin_ns in self._windows(connection, place):
+                await self._store(connection, device, boot, columns, begin_ns, counts)
+            await connection.execute(_NUMBERS, *place, now_ns, timeout=STEP_TIMEOUT_S)
+            await self._partitions.ensure(connection, CONTENTS, [now_ns])
+            await connection.execute(_CONTENTS, *place, now_ns, timeout=STEP_TIMEOUT_S)
+            done = await connection.execute(_DONE, cycle)
+            if done != "UPDATE 1":
+                raise StoreError(f"expected cycle {cycle} to be the next to compact: {done}")
+        self.counts.cycles += 1
+        self.counts.samples += counts.samples
+        self.counts.segments += counts.segments
+        self.counts.bytes += counts.bytes
+        log.debug(
+            "compacted", cycle=cycle, samples=counts.samples, segments=counts.segments,
+            bytes=counts.bytes,
+        )  # fmt: skip
+
+    async def _windows(
+        self, connection: asyncpg.Connection, place: tuple[int, int]
+    ) -> AsyncIterator[tuple[str, int, list[Column], int]]:
+        """Give what a cycle has, by device, boot and window: bounded in memory."""
+        length_ns = round(self._config.window_s * 1e9)
+        gathered = Windows(length_ns)
+        key: tuple[str, int] | None = None
+        cursor = await connection.cursor(_ROWS, *place, timeout=STEP_TIMEOUT_S)
+        while rows := await cursor.fetch(PAGE_ROWS, timeout=STEP_TIMEOUT_S):
+            for row in rows:
+                if key is not None and key != (row["device"], row["boot"]):
+                    for begin_ns, columns in gathered.before(None):
+                        yield *key, columns, begin_ns
+                key = row["device"], row["boot"]
+                for begin_ns, columns in gathered.before(row["time_min_ns"]):
+                    yield *key, columns, begin_ns
+                try:
+                    found = decode_parts(row["body"])
+                except BodyError as error:
+                    await self._keep_damaged(connection, place, row, str(error))
+                    continue
+                for column in found:
+                    gathered.add(*column)
+                while gathered.is_full:
+                    for begin_ns, columns in gathered.largest():
+                        yield *key, columns, begin_ns
+                await self._breathe()
+        for begin_ns, columns in gathered.before(None):
+            assert key is not None
+            yield *key, columns, begin_ns
+
+    @staticmethod
+    async def _keep_damaged(
+        connection: asyncpg.Connection, place: tuple[int, int], row: asyncpg.Record, reason: str
+    ) -> None:
+        """Keep a row that cannot be read, aside: it must not keep the others from their place."""
+        device, boot, number = row["device"], row["boot"], row["seq_first"]
+        log.error("stored row is damaged", device=device, boot=boot, seq=number, reason=reason)
+        await connection.execute(_DAMAGED, *place, device, boot, reason, number)
+
+    async def _store(
+        self,
+        connection: asyncpg.Connection,
+        device: str,
+        boot: int,
+        columns: list[Column],
+        begin_ns: int,
+        counts: Compacted,
+    ) -> None:
+        """Store a window, put together with the little that is there of it."""
+        samples = sum(len(column.values) for column in columns)
+        counts.samples += samples
+        if samples < SMALL_SAMPLES:
+            end_ns = begin_ns + round(self._config.window_s * 1e9)
+            limit = SMALL_SAMPLES - samples
+            near = await connection.fetchrow(_NEAR, device, boot, begin_ns, end_ns, limit)
+            if near is not None:
+                found = dict(near)
+                number = found.pop("id")
+                before = Segment(**found)
+                columns = merged(list(decode_segment(before)), columns)
+                await self._remove(connection, device, boot, before, number)
+                counts.segments -= 1
+                counts.bytes -= len(before.data)
+        await self._write(connection, device, boot, columns, counts)
+
+    @staticmethod
+    async def _remove(
+        connection: asyncpg.Connection, device: str, boot: int, before: Segment, number: int
+    ) -> None:
+        for table in BY_DAY:
+            await connection.execute(
+                f"DELETE FROM {table} WHERE device = $1 AND t0_ns = $2 AND boot = $3 AND id = $4",
+                device,
+                before.t0_ns,
+                boot,
+                number,
+            )
+        await connection.execute(
+            f"DELETE FROM {BY_MONTH} WHERE device = $1 AND t_ns > $2 AND t_ns <= $3 AND boot = $4"
+            " AND id = $5",
+            device,
+            before.t0_ns - LONG_NS,
+            before.t1_ns,
+            boot,
+            number,
+        )
+
+    async def _write(
+        self,
+        connection: asyncpg.Connection,
+        device: str,
+        boot: int,
+        columns: Sequence[Column],
+        counts: Compacted,
+    ) -> None:
+        building = Building(self._encoder)
+        rollups: dict[int, list[Window]] = {}
+        for column in columns:
+            readings = building.add(column)
+            rollups[column.signal] = windows(readings, SHORT_NS)
+            await self._breathe()
+        segment = building.segment()
+        day_ns = [segment.t0_ns]
+        await self._partitions.ensure(connection, "segments", day_ns)
+        await self._partitions.ensure(connection, BY_MONTH, day_ns)
+        fields = msgspec.structs.astuple(segment)
+        number = await connection.fetchval(_SEGMENT, device, boot, *fields)
+        key = device, boot
+        await self._write_short(connection, key, segment, number, rollups)
+        await _write_long(connection, key, number, rollups)
+        counts.segments += 1
+        counts.bytes += len(segment.data)
+
+    async def _write_short(
+        self,
+        connection: asyncpg.Connection,
+        key: tuple[str, int],
+        segment: Segment,
+        number: int,
+        rollups: dict[int, list[Window]],
+    ) -> None:
+        signals, ends, streams, size = [], [], [], 0
+        for signal, found in rollups.items():
+            if is_dense(found):
+                stream = encode_short(
+                    self._encoder.scaler, signal, catalogue_steps(signal)[0], found
+                )
+                streams.append(stream)
+                size += len(stream)
+                signals.append(signal)
+                ends.append(size)
+                await self._breathe()
+        if signals:
+            await self._partitions.ensure(connection, "rollups_10s", [segment.t0_ns])
+            await connection.execute(
+                _SHORT, *key, segment.t0_ns, segment.t1_ns, number, signals, ends, b"".join(streams)
+            )
+
+    async def _retain(self, connection: asyncpg.Connection) -> None:
+        """Drop what is too old, now and then."""
+        now_s = self._clock.monotonic_s()
+        if self._retention_s is not None and now_s < self._retention_s:
+            return
+        self._retention_s = now_s + RETENTION_S
+        config, now_ns = self._config, self._clock.now_ns()
+        dropped = await drop_before(connection, [CONTENTS], now_ns - config.content_days * DAY_NS)
+        if config.raw_days:
+            horizon_ns = now_ns - config.raw_days * DAY_NS
+            dropped += await drop_before(connection, BY_DAY, horizon_ns)
+            await connection.execute(_FORGET, horizon_ns)
+        if config.rollup_days:
+            horizon_ns = now_ns - config.rollup_days * DAY_NS
+            dropped += await drop_before(connection, [BY_MONTH], horizon_ns)
+        if dropped:
+            self._partitions.forget()
+            self.counts.dropped += len(dropped)
+            log.info("old readings dropped", tables=dropped)
+
+
+async def _write_long(
+    connection: asyncpg.Connection,
+    key: tuple[str, int],
+    number: int,
+    rollups: dict[int, list[Window]],
+) -> None:
+    by_time: dict[int, list[tuple[int, Window]]] = {}
+    for signal, short in rollups.items():
+        for window in joined(short, LONG_NS):
+            by_time.setdefault(window.t_ns, []).append((signal, window))
+    rows = [
+        (
+            *key,
+            t_ns,
+            number,
+            [signal for signal, _ in found],
+            [window.n for _, window in found],
+            [window.min for _, window in found],
+            [window.max for _, window in found],
+            [window.sum for _, window in found],
+            [window.first for _, window in found],
+            [window.last for _, window in found],
+            [(window.first_ns - t_ns) // 1_000_000 for _, window in found],
+            [(window.last_ns - t_ns) // 1_000_000 for _, window in found],
+        )
+        for t_ns, found in sorted(by_time.items())
+    ]
+    if rows:
+        await connection.executemany(_LONG, rows)

@@ -1,0 +1,2 @@
+DROP TABLE trip_marks;
+DROP TABLE trips;
