@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -186,7 +186,7 @@ def meaning_of(word: object, source: str = "") -> Meaning | None:
     if isinstance(word, int):
         return _of_number(word)
     text = str(word).strip()
-    by_text = {key: signal for signal in all_signals() for key in (signal.name, signal.path)}
+    by_text = {key: signal for signal in _signals() for key in (signal.name, signal.path)}
     if text in by_text:
         return Meaning(by_text[text])
     source = source.casefold()
@@ -233,13 +233,18 @@ def unit_of(text: str) -> str:
     return _UNITS.get(small, plain)
 
 
+def _signals() -> Iterable[Signal]:
+    """Give all signals, the built-in ones last: of two with one word they are meant."""
+    return reversed(all_signals())
+
+
 def _of_number(number: int) -> Meaning | None:
     signal = {one.id: one for one in all_signals()}.get(number)
     return None if signal is None else Meaning(signal)
 
 
 def _of_plain(plain: str, source: str) -> Signal | None:
-    by_plain = {_PLAIN.sub("", signal.name.casefold()): signal for signal in all_signals()}
+    by_plain = {_PLAIN.sub("", signal.name.casefold()): signal for signal in _signals()}
     name = _OF_SOURCE.get((source, plain)) or _ALIASES.get(plain)
     if name is not None:
         return by_plain[_PLAIN.sub("", name.casefold())]

@@ -37,6 +37,7 @@ NAMES = (
     "edge_codec",
     "ingest",
     "fanout",
+    "promised",
     "can_diagnostics",
     "history",
     "lora_channel",

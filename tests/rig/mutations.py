@@ -742,8 +742,8 @@ def device_key_refused() -> None:
     """The gateway forgets a key a minute after it was used first."""
     used: dict[str, float] = {}
 
-    @_around(Registry, "authenticate")
-    async def authenticate(original: Any, registry: Registry, key: str) -> Any:
+    @_around(Registry, "identify")
+    async def identify(original: Any, registry: Registry, key: str) -> Any:
         now_s = time.monotonic()
         if now_s - used.setdefault(key, now_s) > KEY_FORGOTTEN_S:
             return None

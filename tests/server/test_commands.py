@@ -105,11 +105,11 @@ def test_the_end_of_the_embedded_database(tmp_path: Path, who: str) -> None:
         assert "Traceback" not in err
 
 
-def test_on_a_given_database(database_url: str, tmp_path: Path) -> None:
+def test_on_a_given_database(empty_database_url: str, tmp_path: Path) -> None:
     """With a database URL no server of its own is started."""
     file = tmp_path / "telerig.toml"
     file.write_text("[log]\nformat = 'json'\n")
-    env = {"TELERIG_DATABASE_URL": database_url, "TELERIG_USERS_LOCAL_ROLE": "viewer"}
+    env = {"TELERIG_DATABASE_URL": empty_database_url, "TELERIG_USERS_LOCAL_ROLE": "viewer"}
     with started("-c", str(file), **env) as (process, url):
         with urllib.request.urlopen(f"{url}/api/v1/sessions") as answer:
             assert len(json.load(answer)["sessions"]) == 1

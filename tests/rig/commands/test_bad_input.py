@@ -67,7 +67,10 @@ BAD_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "seed": (("run", "a", "--seed", "x"), ("--seed", "whole number from 0", "'x'", "--help")),
     "seeds": (("run", "a", "--seeds", "0"), ("--seeds", "from 1", "'0'")),
     "no file": (("run",), ("FILE", "telerig run --help")),
-    "command": (("rnu",), ("expected a command of codec, demo", "'rnu'", "did you mean 'run'?")),
+    "command": (
+        ("rnu",),
+        ("expected a command of codec, create-user, demo", "'rnu'", "did you mean 'run'?"),
+    ),
     "option": (("run", "a", "--nope"), ("expected an option", "'--nope'", "telerig run --help")),
     "option of telerig": (("--nope",), ("'--nope'", "see telerig --help")),
     "mode": (("run", "a", "--mode", "fast"), ("'fast'", "virtual", "paced")),
