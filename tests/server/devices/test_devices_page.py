@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import re
 import shutil
 import sys
@@ -16,6 +14,7 @@ import msgspec
 import pytest
 
 from server.config import parse_config
+from tests.server.page import blocks, examples, run
 
 PAGE = (Path(__file__).parents[3] / "docs" / "devices.md").read_text(encoding="utf-8")
 SECRET = "correct-horse-battery"
@@ -29,37 +28,11 @@ class Told(msgspec.Struct):
     schema: str = '{"additionalProperties": {"type": "number"}}'
 
 
-def blocks(language: str) -> list[str]:
-    """Give the code blocks of the page."""
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
-def examples() -> list[tuple[str, str]]:
-    """Give each command of the page, and the answer that stands below it."""
-    found = []
-    for block in blocks("console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            lines = part.splitlines()
-            ends = next(i for i, line in enumerate(lines) if line.startswith('{"'))
-            found.append(("\n".join(lines[:ends]), "\n".join(lines[ends:])))
-    return found
-
-
-async def run(command: str, env: dict[str, str]) -> str:
-    """Run a shell command; give its output."""
-    process = await asyncio.create_subprocess_exec(
-        "sh", "-c", command, env=os.environ | env, stdout=-1, stderr=-1
-    )
-    output, complaint = await asyncio.wait_for(process.communicate(), 30)
-    assert (process.returncode, complaint) == (0, b"")
-    return output.decode()
-
-
 async def test_the_commands_answer_as_shown(run_gateway: Callable[..., Any]) -> None:
     """Each curl line of the page works, in order, and answers what the page shows."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    commands = examples()
+    commands = examples(PAGE)
     assert len(commands) == 5
     async with run_gateway(f"[api]\nsecret = '{SECRET}'\n") as gateway:
         env = {"GATEWAY": gateway.url, "TELERIG_API_SECRET": SECRET}
@@ -74,7 +47,7 @@ async def test_the_commands_answer_as_shown(run_gateway: Callable[..., Any]) -> 
 
 def test_the_configurations_load() -> None:
     """Every key of the page's tables is known."""
-    for text in blocks("toml"):
+    for text in blocks(PAGE, "toml"):
         filled = text.replace('"…"', '"0123456789abcdef"').replace(
             "bench:…", "bench:0123456789abcdef"
         )
@@ -108,7 +81,7 @@ def test_the_firmware_example_keeps_what_is_not_acknowledged(
             return Answer()
 
     monkeypatch.setitem(sys.modules, "urequests", Requests())  # type: ignore[arg-type]
-    (code,) = blocks("python")
+    (code,) = blocks(PAGE, "python")
     scope: dict[str, Any] = {}
     exec(code, scope)
     scope["queue"] += [(1, {"value": 1}), (2, {"value": 2}), (3, {"value": 3})]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -15,34 +13,9 @@ import pytest
 
 from server.config import parse_config
 from server.errors import ConfigError
+from tests.server.page import blocks, examples, run
 
 PAGE = (Path(__file__).parents[3] / "docs" / "users.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    """Give the code blocks of the page."""
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
-def examples() -> list[tuple[str, str]]:
-    """Give each command of the page, and the answer that stands below it."""
-    found = []
-    for block in blocks("console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            lines = part.splitlines()
-            ends = next(i for i, line in enumerate(lines) if line.startswith('{"'))
-            found.append(("\n".join(lines[:ends]), "\n".join(lines[ends:])))
-    return found
-
-
-async def run(command: str, env: dict[str, str]) -> str:
-    """Run a shell command; give its output."""
-    process = await asyncio.create_subprocess_exec(
-        "sh", "-c", command, env=os.environ | env, stdout=-1, stderr=-1
-    )
-    output, complaint = await asyncio.wait_for(process.communicate(), 30)
-    assert (process.returncode, complaint) == (0, b"")
-    return output.decode()
 
 
 async def test_the_commands_answer_as_shown(
@@ -51,7 +24,7 @@ async def test_the_commands_answer_as_shown(
     """Each curl line of the page works, in order, and answers what the page shows."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    commands = examples()
+    commands = examples(PAGE)
     assert len(commands) == 7
     async with run_gateway("", {"TELERIG_USERS_LOCAL_ROLE": "none"}) as gateway:
         code = gateway.users.setup.code
@@ -68,7 +41,7 @@ async def test_the_commands_answer_as_shown(
 
 def test_the_configuration_loads() -> None:
     """Every key of the page is known, and the values shown are the defaults."""
-    (text,) = blocks("toml")
+    (text,) = blocks(PAGE, "toml")
     assert parse_config(text, "page", {}).users == parse_config("", "page", {}).users
 
 
