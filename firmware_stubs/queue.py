@@ -6,6 +6,9 @@ packets behind it are, with which profile, and what was known of time; every sec
 one, so each can be read alone. Sectors are used in turn, which spreads wear evenly. When the ring
 is full, the oldest sector is erased and what still waited in it is counted as given up.
 
+A flash that takes no more (worn out, write-protected) makes the board forgetful and no more: what
+comes then is kept in RAM until it is sent, or a reset comes.
+
 A cut while a record is written leaves a record with a wrong CRC: the sector is closed, and the next
 one opened. A cut while a sector is erased leaves one without a valid header, or old records that
 are sent again, which changes nothing at the gateway.
@@ -24,6 +27,7 @@ STATE = 1
 PACKET = 2
 LONGEST_PACKET_BYTES = 1024
 MOST_DROPPED = 256
+SPARE_SECTORS = 8
 
 _MAGIC = b"TRQ1"
 _HEADER_BYTES = 12
@@ -63,9 +67,14 @@ def _read_state(data: bytes) -> State:
 
 
 class Entry:
-    """A packet that waits."""
+    """A packet that waits.
+
+    Attributes:
+        is_spare: in RAM, because the flash did not take it.
+    """
 
     def __init__(self, offset: int, generation: int, payload: bytes) -> None:
+        self.is_spare = False
         self.offset = offset
         self.generation = generation
         self.seq, self.rows = struct.unpack("<IH", payload[:_NUMBERS_BYTES])
@@ -154,6 +163,8 @@ class Queue:
         self._generation = 0
         self._at = SECTOR_BYTES  # next free byte in it
         self._oldest = 0  # the sector where reading begins
+        self._spare: Queue | None = None  # for what the flash refuses
+        self._done: list[tuple[int, int]] = []  # (offset, generation): it refused their flag
 
     # --- after a reset ---
 
@@ -220,22 +231,47 @@ class Queue:
     def begin(self, state: State) -> None:
         """Say of which boot, and at which time base, the packets are that come now."""
         self._state = state
+        if self._spare is not None:
+            self._spare.begin(state)
         data = state.to_bytes()
-        if self._at + _size(len(data)) > SECTOR_BYTES:
-            self._open_sector()  # which writes the state
-        else:
-            self._write(STATE, data)
+        try:
+            if self._at + _size(len(data)) > SECTOR_BYTES:
+                self._open_sector()  # which writes the state
+            else:
+                self._write(STATE, data)
+        except OSError:
+            self._at = SECTOR_BYTES  # the next sector that can be opened begins with it
 
     def put(self, seq: int, rows: int, packet: bytes) -> None:
         """Keep a packet until it is done."""
         if len(packet) > LONGEST_PACKET_BYTES:
             raise ValueError("a packet is too long for the queue")
         data = struct.pack("<IH", seq, rows) + packet
-        if self._at + _size(len(data)) > SECTOR_BYTES:
-            self._open_sector()
-        self._write(PACKET, data)
+        try:
+            if self._at + _size(len(data)) > SECTOR_BYTES:
+                self._open_sector()
+            self._write(PACKET, data)
+        except OSError:
+            self._at = SECTOR_BYTES
+            self._put_in_ram(seq, rows, packet)
+            return
         self.packets += 1
         self.bytes += len(packet)
+
+    def _put_in_ram(self, seq: int, rows: int, packet: bytes) -> None:
+        """The flash takes no more (worn out, write-protected): a reset loses what is kept now."""
+        spare = self._spare
+        if spare is None:
+            spare = self._spare = Queue(RamFlash(SPARE_SECTORS))
+            spare.begin(self._state)
+        packets, size = spare.packets, spare.bytes
+        spare.put(seq, rows, packet)
+        self.packets += spare.packets - packets
+        self.bytes += spare.bytes - size
+        self.rows_dropped += spare.rows_dropped
+        self.dropped = (self.dropped + spare.dropped)[-MOST_DROPPED:]
+        spare.rows_dropped = 0
+        spare.dropped = []
 
     def _write(self, kind: int, data: bytes) -> None:
         head = struct.pack("<HB", len(data), kind)
@@ -263,12 +299,13 @@ class Queue:
         if not self._generation_of(sector):
             return
         walk = _Walk(self._hal, sector)
+        generation = self._generation_of(sector)
         boot = 0
         record = walk.next()
         while record is not None:
             if record.kind == STATE:
                 boot = _read_state(record.payload).boot
-            elif record.pending:
+            elif record.pending and not self._is_done(sector, record, generation):
                 entry = Entry(0, 0, record.payload)
                 self.packets -= 1
                 self.bytes -= len(entry.packet)
@@ -287,6 +324,16 @@ class Queue:
 
         Those of `skipped`, as (boot, seq), are left out.
         """
+        batch = self._batch(most_bytes, most_packets, skipped)
+        if batch is None and self._spare is not None:
+            batch = self._spare.batch(most_bytes, most_packets, skipped)
+            for entry in batch.entries if batch is not None else ():
+                entry.is_spare = True
+        return batch
+
+    def _batch(
+        self, most_bytes: int, most_packets: int, skipped: "Sequence[tuple[int, int]]"
+    ) -> Batch | None:
         batch: Batch | None = None
         waits = False
         for sector in self._in_order():
@@ -297,6 +344,8 @@ class Queue:
             while record is not None:
                 if record.kind == STATE:
                     state = _read_state(record.payload)
+                elif record.pending and self._is_done(sector, record, generation):
+                    waits = True  # its sector is not free
                 elif record.pending and skipped and _is_one_of(skipped, state, record):
                     waits = True
                 elif record.pending and state is not None:
@@ -328,20 +377,42 @@ class Queue:
                 record = walk.next()
         return batch
 
+    def _is_done(self, sector: int, record: _Record, generation: int) -> bool:
+        """Tell whether only the flash does not know that a packet is done."""
+        place = (sector * SECTOR_BYTES + record.at, generation)
+        return bool(self._done) and place in self._done
+
     def done(self, entry: Entry) -> bool:
         """Take note that a packet need not be kept; False when it is gone already."""
+        if not entry.is_spare:
+            return self._mark(entry)
+        if self._spare is None or not self._spare._mark(entry):
+            return False
+        self.packets -= 1
+        self.bytes -= len(entry.packet)
+        return True
+
+    def _mark(self, entry: Entry) -> bool:
         if self._generation_of(entry.offset // SECTOR_BYTES) != entry.generation:
             return False
         if self._hal.flash_read(entry.offset + _FLAGS_AT, 1)[0] != _PENDING:
             return False
-        self._hal.flash_write(entry.offset + _FLAGS_AT, b"\x00")
+        place = (entry.offset, entry.generation)
+        if place in self._done:
+            return False
+        try:
+            self._hal.flash_write(entry.offset + _FLAGS_AT, b"\x00")
+        except OSError:
+            self._done.append(place)
+            if len(self._done) > MOST_DROPPED:
+                self._done.pop(0)
         self.packets -= 1
         self.bytes -= len(entry.packet)
         return True
 
     def profiles(self) -> list[bytes]:
         """Give the hashes of the profiles that waiting packets need."""
-        found: list[bytes] = []
+        found: list[bytes] = [] if self._spare is None else self._spare.profiles()
         for sector in self._in_order():
             state = None
             walk = _Walk(self._hal, sector)

@@ -8,12 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rig.errors import RigError
+
 if TYPE_CHECKING:
     from reports.judged_run import JudgedRun
     from rig.judge.limits import Limit
 
 EXIT_PASSED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 PAGE_NAME = "report.html"
+TREND_NAME = "trend.html"
+
+
+class TrendOptionError(RigError):
+    """An option that says nothing about runs over time."""
 
 
 class ReportCommand:
@@ -24,6 +31,7 @@ class ReportCommand:
       telerig report runs/2026* --html all.html    several runs on one page
       telerig report last --scenario FILE          by the limits that FILE has now
       telerig report last --against OTHER          where two runs first differ
+      telerig report --trend                       all runs over time, limit by limit
       telerig report last --json                   every measure, for a script
 
     exit code: 0 all limits kept, 1 not, 2 no such run or a wrong file
@@ -36,9 +44,8 @@ class ReportCommand:
         parser.add_argument(
             "run_names",
             nargs="*",
-            default=["last"],
             metavar="RUN",
-            help="a run's folder, its name in the runs folder, or `last` (last)",
+            help="a run's folder, its name in the runs folder, or `last` (last; with --trend all)",
         )
         parser.add_argument(
             "--runs",
@@ -52,6 +59,11 @@ class ReportCommand:
             type=Path,
             metavar="PATH",
             help="where the page goes (RUN/report.html; runs/report.html for several)",
+        )
+        parser.add_argument(
+            "--trend",
+            action="store_true",
+            help="one page that shows how each limit came out in all these runs, oldest first",
         )
         parser.add_argument(
             "--markdown", action="store_true", help="print Markdown instead of tables"
@@ -69,12 +81,14 @@ class ReportCommand:
     def run(self, arguments: argparse.Namespace) -> int:
         """Judge, show, write; return 0 if all limits were kept, 1 if not, 2 for wrong usage."""
         from reports.judged_run import judge_run
-        from rig.errors import RigError
-        from rig.record.folders import find_run
+        from rig.record.folders import LATEST, find_run
 
         try:
+            if arguments.trend:
+                return _trend(arguments)
             limits = None if arguments.scenario is None else _limits_of(arguments.scenario)
-            folders = [find_run(name, arguments.runs) for name in arguments.run_names]
+            names = arguments.run_names or [LATEST]
+            folders = [find_run(name, arguments.runs) for name in names]
             runs = [judge_run(folder, limits) for folder in folders]
             differs = arguments.against is not None and _show_divergence(
                 runs, find_run(arguments.against, arguments.runs)
@@ -91,8 +105,35 @@ class ReportCommand:
             print(render_markdown(runs), end="")
         else:
             _print_tables(runs, page)
-        failed = differs or any(run.failures or not run.verdicts for run in runs)
+        failed = differs or not all(map(_has_passed, runs))
         return EXIT_FAILED if failed else EXIT_PASSED
+
+
+def _trend(arguments: argparse.Namespace) -> int:
+    """Write the page of runs over time; return 0 if the newest run of each scenario passed."""
+    from reports.trend import Trend
+    from rig.record.folders import find_run, find_runs
+
+    others = [
+        f"--{name}" for name in ("markdown", "scenario", "against") if getattr(arguments, name)
+    ]
+    if others:
+        raise TrendOptionError(
+            f"--trend: expected no other option than --runs, --html and --json, found {others[0]}; "
+            "it shows verdicts as they were judged"
+        )
+    names = arguments.run_names
+    folders = [find_run(name, arguments.runs) for name in names] or find_runs(arguments.runs)
+    trend = Trend.read(folders)
+    if arguments.json:
+        import msgspec
+
+        print(msgspec.json.format(msgspec.json.encode(trend.document()), indent=1).decode())
+    if arguments.html is not None or not arguments.json:
+        path = arguments.html or arguments.runs / TREND_NAME
+        trend.write(path)
+        print(f"{trend.sentence()}\nreport: {path}", file=sys.stderr if arguments.json else None)
+    return EXIT_PASSED if trend.passed else EXIT_FAILED
 
 
 def _limits_of(path: Path) -> list[Limit]:
@@ -153,11 +194,16 @@ def _print_tables(runs: Sequence[JudgedRun], page: Path | None) -> None:
         console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
 
 
+def _has_passed(run: JudgedRun) -> bool:
+    """Return whether all limits were kept; without one a run has not passed, and a capture has."""
+    return not run.failures and bool(run.verdicts or not run.manifest.is_judged)
+
+
 def _print_json(runs: Sequence[JudgedRun], page: Path | None) -> None:
     import msgspec
 
     document = {
-        "passed": not any(run.failures or not run.verdicts for run in runs),
+        "passed": all(map(_has_passed, runs)),
         "report": None if page is None else str(page),
         "runs": [_document(run) for run in runs],
     }

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from reports import plots, sections
 from reports.judged_run import JudgedRun, judge_run
+from reports.page import eyebrow, render_page, section, write_page
 from reports.sections import SIGNS
 from reports.svg.element import Markup, element, join
 from rig.judge.limits import overall
-from rig.record.errors import RecordError
 
 
 def render_html(runs: Sequence[JudgedRun], title: str = "") -> str:
@@ -35,24 +34,12 @@ def render_html(runs: Sequence[JudgedRun], title: str = "") -> str:
     if len(runs) > 1:
         summary = element("section", sections.summary_table(anchored))
         body.append(
-            element("header", _eyebrow("telerig report"), element("h1", title), class_="top")
+            element("header", eyebrow("telerig report"), element("h1", title), class_="top")
         )
         body.append(summary)
     body += [_article(anchor, run, alone=len(runs) == 1) for anchor, run in anchored]
     sign = SIGNS[overall([verdict for run in runs for verdict in run.verdicts])]
-    return "<!doctype html>\n" + element(
-        "html",
-        element(
-            "head",
-            element("meta", charset="utf-8"),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("meta", name="color-scheme", content="light dark"),
-            element("title", f"{sign} {title} · telerig"),
-            element("style", _asset("report.css")),
-        ),
-        element("body", element("main", *body), element("script", _asset("cursor.js"))),
-        lang="en",
-    )
+    return render_page(f"{sign} {title}", *body, script="cursor.js")
 
 
 def write_report(folders: Sequence[Path], path: Path) -> Path:
@@ -73,14 +60,7 @@ def write_html(path: Path, runs: Sequence[JudgedRun], title: str = "") -> None:
     Raises:
         RecordError: the file cannot be written.
     """
-    text = render_html(runs, title)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RecordError(
-            f"{path}: expected to write the report, found: {error.strerror or error}"
-        ) from error
+    write_page(path, render_html(runs, title))
 
 
 def _article(anchor: str, run: JudgedRun, *, alone: bool) -> Markup:
@@ -88,23 +68,23 @@ def _article(anchor: str, run: JudgedRun, *, alone: bool) -> Markup:
     parts = [
         element(
             "header",
-            _eyebrow("telerig run report" if alone else "run"),
+            eyebrow("telerig run report" if alone else "run"),
             element(heading, run.manifest.scenario),
             class_="top",
         ),
         sections.verdict_box(run),
         sections.facts(run),
         sections.repeat_command(run),
-        _section("Limits", sections.limits_table(run)),
-        _section("The drive", _strips(plots.lanes(run), *plots.drive_strips(run))),
+        section("Limits", sections.limits_table(run)),
+        section("The drive", _strips(plots.lanes(run), *plots.drive_strips(run))),
     ]
     positions = plots.position_figures(run)
     if positions is not None:
-        parts.append(_section("Where it went", _position(run, *positions)))
+        parts.append(section("Where it went", _position(run, *positions)))
     parts += [_link(run, link) for link in run.measures.links]
-    parts.append(_section("Signals", sections.signals_table(run)))
+    parts.append(section("Signals", sections.signals_table(run)))
     parts.append(
-        _section(
+        section(
             "What happened",
             sections.log_errors(run),
             _folded(f"Events ({len(run.record.events):,})", sections.events_table(run)),
@@ -134,7 +114,7 @@ def _link(run: JudgedRun, link: str) -> Markup:
             "figcaption", element("b", "Distribution"), _unit("latency received; √ of counts")
         )
         aside.append(element("figure", caption, histogram))
-    return _section(
+    return section(
         f"Link {link}",
         sections.link_summary(run, link),
         _strips(*strips),
@@ -169,10 +149,6 @@ def _position(run: JudgedRun, picture: Markup, histogram: Markup) -> Markup:
     )
 
 
-def _section(title: str, *parts: Markup) -> Markup:
-    return element("section", element("h2", title), *parts)
-
-
 def _strips(*parts: Markup) -> Markup:
     """Keep strips together, so that on a narrow screen they scroll as one."""
     return element("div", *parts, class_="strips")
@@ -182,10 +158,6 @@ def _folded(title: str, content: Markup) -> Markup:
     return element("details", element("summary", title), content)
 
 
-def _eyebrow(text: str) -> Markup:
-    return element("p", text, class_="eyebrow")
-
-
 def _unit(text: str) -> Markup:
     return element("span", text, class_="unit")
 
@@ -193,7 +165,3 @@ def _unit(text: str) -> Markup:
 def _anchor(index: int, run: JudgedRun) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", run.manifest.scenario.lower()).strip("-")
     return f"run-{index}-{slug}"
-
-
-def _asset(name: str) -> Markup:
-    return Markup(files("reports").joinpath("assets", name).read_text("utf-8"))

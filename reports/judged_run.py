@@ -8,20 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from reports.runs.names import TRUTH_ALIASES
 from reports.svg.decimate import Floats
-from rig.judge.limits import Limit, Outcome, Verdict, judge, overall
+from rig.judge.desk import judge_manifest
+from rig.judge.limits import Limit, Outcome, Verdict, overall
 from rig.measures.arrays import Ints
 from rig.measures.measures import Measures, measure
 from rig.record.manifest import Manifest
 from rig.record.reader import RecordReader
-
-# Truth that is recorded under another name or in another unit: signal -> (column, factor).
-_TRUTH_ALIASES = {
-    "BOOST": ("boost_kpa", 0.1450377377),
-    "CONTROL_MODULE_VOLTAGE": ("battery_v", 1.0),
-    "FUEL_RATE": ("fuel_rate_lph", 1.0),
-    "GPS_SPEED": ("SPEED", 1.0),
-}
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ class JudgedRun:
         columns = self.manifest.truth_columns
         name, factor = signal, 1.0
         if name not in columns:
-            name, factor = _TRUTH_ALIASES.get(signal, (signal, 1.0))
+            name, factor = TRUTH_ALIASES.get(signal, (signal, 1.0))
         if name not in columns or not self.record.truth:
             return None
         at = columns.index(name) + 1
@@ -88,10 +82,5 @@ def judge_run(folder: Path, limits: Sequence[Limit] | None = None) -> JudgedRun:
     record = RecordReader(folder)
     measures = measure(record)
     manifest = record.manifest
-    verdicts = judge(
-        manifest.limits if limits is None else limits,
-        measures,
-        mode=manifest.mode,
-        real_links=manifest.real_links,
-    )
+    verdicts = judge_manifest(manifest, measures, limits)
     return JudgedRun(record, measures, verdicts)

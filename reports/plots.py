@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reports.judged_run import JudgedRun
+from reports.runs.figures import oldest_ages
 from reports.svg.decimate import Floats
 from reports.svg.element import Markup, element, join
 from reports.svg.histogram import draw_histogram
@@ -123,12 +124,9 @@ def latency_figure(run: JudgedRun, link: str) -> Markup | None:
 
 def age_figure(run: JudgedRun, link: str) -> Markup | None:
     """Return the age of the oldest signal of a link, looked at each second; None if unknown."""
-    looks_ns, ages_s = run.measures.age_series(link)
-    if not len(looks_ns):
+    looks, oldest = oldest_ages(run.measures, link)
+    if not len(looks):
         return None
-    looks, where = np.unique(looks_ns, return_inverse=True)
-    oldest = np.zeros(len(looks))
-    np.maximum.at(oldest, where, ages_s)
     lines = [Line("oldest", "stored", run.seconds(looks), oldest)]
     bands = [band for band, of in _faults(run) if of in ("", link)]
     strip = Strip(lines, bands, _marks(run, f"{link}.age.", "s"), height=64.0, from_zero=True)

@@ -110,7 +110,7 @@ def limits_table(run: JudgedRun) -> Markup:
     """Return limit, phase, value, unit, bound, margin and outcome of each limit."""
     heads = ("limit", "phase", "value", "unit", "bound", "margin", "outcome")
     rows = [_limit_row(verdict) for verdict in run.verdicts]
-    return _table(heads, rows, class_="limits", numeric=(2, 5))
+    return table(heads, rows, class_="limits", numeric=(2, 5))
 
 
 def _limit_row(verdict: Verdict) -> Markup:
@@ -175,14 +175,14 @@ def latency_table(run: JudgedRun, link: str) -> Markup:
         )
         for name, prefix in rows
     ]
-    return _table(("", "p50", "p95", "p99", "max"), body, class_="small", numeric=(1, 2, 3, 4))
+    return table(("", "p50", "p95", "p99", "max"), body, class_="small", numeric=(1, 2, 3, 4))
 
 
 def position_table(run: JudgedRun) -> Markup:
     """Return the percentiles of the position error."""
     cells = (element("td", t, class_="n") for t in percentile_row(run, "gps.position_error"))
     row = element("tr", element("th", "error, m", scope="row"), *cells)
-    return _table(("", "p50", "p95", "p99", "max"), [row], class_="small", numeric=(1, 2, 3, 4))
+    return table(("", "p50", "p95", "p99", "max"), [row], class_="small", numeric=(1, 2, 3, 4))
 
 
 def link_summary(run: JudgedRun, link: str) -> Markup:
@@ -223,7 +223,7 @@ def signals_table(run: JudgedRun) -> Markup:
                 )
             )
     heads = ("link", "signal", "stored", "per s", "one step", "worst, steps", "RMS, steps")
-    return _table(heads, rows, class_="small", numeric=(2, 3, 4, 5, 6))
+    return table(heads, rows, class_="small", numeric=(2, 3, 4, 5, 6))
 
 
 def counters_table(run: JudgedRun) -> Markup:
@@ -239,7 +239,7 @@ def counters_table(run: JudgedRun) -> Markup:
                     element("td", short(float(count)), class_="n"),
                 )
             )
-    return _table(("link", "counter", "count"), rows, class_="small", numeric=(2,))
+    return table(("link", "counter", "count"), rows, class_="small", numeric=(2,))
 
 
 def events_table(run: JudgedRun) -> Markup:
@@ -259,7 +259,7 @@ def events_table(run: JudgedRun) -> Markup:
         )
     more = len(run.record.events) - len(rows)
     note = element("p", f"{more:,} more in the record.", class_="note") if more > 0 else Markup("")
-    return join(_table(("time", "phase", "event", ""), rows, class_="small", numeric=(0,)), note)
+    return join(table(("time", "phase", "event", ""), rows, class_="small", numeric=(0,)), note)
 
 
 def log_errors(run: JudgedRun) -> Markup:
@@ -287,7 +287,7 @@ def versions_table(run: JudgedRun) -> Markup:
         for name, value in pairs.items()
         if value
     ]
-    return _table((), rows, class_="small")
+    return table((), rows, class_="small")
 
 
 def summary_table(runs: Sequence[tuple[str, JudgedRun]]) -> Markup:
@@ -317,7 +317,7 @@ def summary_table(runs: Sequence[tuple[str, JudgedRun]]) -> Markup:
                 class_=outcome.value.lower(),
             )
         )
-    return _table(heads, rows, class_="runs", numeric=(1, 3, 4, 5))
+    return table(heads, rows, class_="runs", numeric=(1, 3, 4, 5))
 
 
 def _closest(run: JudgedRun) -> Markup:
@@ -328,9 +328,10 @@ def _closest(run: JudgedRun) -> Markup:
     return join(element("code", verdict.limit.name), " ", margin_text(verdict))
 
 
-def _table(
+def table(
     heads: Sequence[str], rows: Iterable[Markup], *, class_: str, numeric: Sequence[int] = ()
 ) -> Markup:
+    """Return a table that scrolls sideways where it is too wide; `numeric` columns stand right."""
     head = [
         element("th", name, scope="col", class_="n" if index in numeric else None)
         for index, name in enumerate(heads)

@@ -32,7 +32,17 @@ from rig.mesh.setup import (
 )
 from rig.scenario.drive import build_drive, recorded_course
 from rig.scenario.gateway import UPLINK
-from rig.scenario.model import BASE, CAN, CAR, GPS_SIGNALS, MESH, OBD, Esp32Spec, Scenario
+from rig.scenario.model import (
+    BASE,
+    CAN,
+    CAR,
+    GPS_SIGNALS,
+    MESH,
+    OBD,
+    Esp32Spec,
+    Scenario,
+    StoreSpec,
+)
 from rig.toml_text import toml_text
 from sim.esp32 import BoardSetup, GnssSetup, WifiSetup
 from sim.esp32.board import CONSOLE_BAUD
@@ -57,8 +67,9 @@ LEAD_OUT = "lead-out"
 DEVICE = "car-1"
 API_SECRET = "the rig's own, for one run"
 LOCAL_ROLE = "viewer"  # the observer reads without credentials
-# A run is judged by rows with their numbers, which only the hot log has: it stays as it is.
-STORE = {"compact_after_s": 86_400, "compact_bytes": 2**40, "latest_s": 3600}
+# Where a scenario says nothing of the store, its hot log stays as it is: there alone readings have
+# their numbers and instants, so that store and live stream are two witnesses.
+NEVER_COMPACTED = {"compact_after_s": 86_400, "compact_bytes": 2**40, "latest_s": 3600}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +105,14 @@ def world_setup(scenario: Scenario) -> WorldSetup:
         ambient=Ambient(world.ambient_c, world.pressure_kpa),
         coolant_c=world.coolant_c,
         obd=ObdSetup(obd.profile, obd.baud, obd.paced, obd.ecu_latency_s)
-        if OBD in scenario.needs and obd.can is None
+        if OBD in scenario.needs and obd.can is None and OBD not in world.played
         else None,
         ecu_response_s=ECU_RESPONSE_S if obd.can is None else obd.ecu_latency_s,
         gps=GpsSetup(gps.profile, gps.baud, gps.rate_hz, gps.sentences, gps.cold_start_s, gps.paced)
-        if "gps" in scenario.needs
+        if "gps" in scenario.needs and "gps" not in world.played
         else None,
         esp32=_esp32_setup(world.esp32, beside_adapter=OBD in scenario.needs)
-        if ESP32 in scenario.needs
+        if ESP32 in scenario.needs and ESP32 not in world.played
         else None,
         mesh=mesh_setup(world.mesh) if MESH in scenario.needs else None,
         can=can_setup(
@@ -187,7 +198,7 @@ def gateway_config(
         "gateway": {"device": DEVICE},
         "http": {"host": "127.0.0.1", "port": http_port},
         "users": {"local_role": LOCAL_ROLE},
-        "store": STORE,
+        "store": _store_config(spec.store),
         "database": {"url": database_url},
         "pipeline": _set(
             queue_readings=spec.queue_readings,
@@ -229,6 +240,10 @@ def gateway_config(
     return _merged(config, spec.config)
 
 
+def _store_config(spec: StoreSpec | None) -> dict[str, Any]:
+    return NEVER_COMPACTED if spec is None else _set(**dataclasses.asdict(spec))
+
+
 def _obd_place(scenario: Scenario, place: str) -> dict[str, Any]:
     """Return what leads the OBD link to its adapter, or to the bus itself."""
     spec = scenario.world.obd
@@ -245,7 +260,7 @@ def base_config(
         "gateway": {"device": BASE},
         "http": {"host": "127.0.0.1", "port": http_port},
         "users": {"local_role": LOCAL_ROLE},
-        "store": STORE,
+        "store": _store_config(scenario.gateway.store),
         "database": {"url": database_url},
         "log": {"format": "json"},
         "links": {MESH: base_link_config(scenario, ports[BASE_LINE])},

@@ -112,6 +112,7 @@ BIT_RATE = Dimension(
     "bit rate", "bit/s", {"bit/s": 1.0, "kbit/s": 1e3, "Mbit/s": 1e6}, "250 kbit/s"
 )
 PERCENTAGE = Dimension("percentage", "%", {"%": 1.0}, "2 %")
+DRIFT = Dimension("drift", "ppm", {"ppm": 1.0}, "20 ppm")
 TEMPERATURE = Dimension("temperature", "°C", {"°C": 1.0, "C": 1.0}, "5 °C")
 DISTANCE = Dimension("distance", "m", {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3}, "3 m")
 PRESSURE = Dimension("pressure", "kPa", {"kPa": 1.0, "hPa": 0.1, "bar": 100.0}, "101.3 kPa")
@@ -131,6 +132,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
     BYTE_RATE,
     BIT_RATE,
     PERCENTAGE,
+    DRIFT,
     TEMPERATURE,
     DISTANCE,
     PRESSURE,

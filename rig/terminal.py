@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
 from rich.console import Console
@@ -19,6 +19,9 @@ from rich.text import Text
 from rig.judge.limits import Outcome, Verdict
 from rig.runner.request import Request, Run
 from rig.worker.job import Progress as RunProgress
+
+if TYPE_CHECKING:
+    from rig.bench.check import Checked
 
 STYLES = {
     Outcome.PASS: "green",
@@ -103,6 +106,20 @@ class ProgressView:
 def say(console: Console, line: str, style: str = "") -> None:
     """Print a line as it is: no markup, no colours of its own, never broken into two."""
     console.print(Text(line, style), soft_wrap=True)
+
+
+def bench_table(checked: Checked) -> Table:
+    """The wiring of a bench: link, the world's end, the wire, the gateway's end."""
+    from rig.bench.wiring import HEADINGS, wiring
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in HEADINGS:
+        table.add_column(heading, overflow="fold")
+    broken = {look.link for look in checked.looks if look.is_broken}
+    for wire in wiring(checked.bench, checked.identities):
+        style = "bold red" if wire.link in broken else ""
+        table.add_row(*map(Text, (wire.link, wire.world, wire.wire, wire.gateway)), style=style)
+    return table
 
 
 def limits_table(title: str, verdicts: Sequence[Verdict]) -> Table:

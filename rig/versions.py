@@ -40,6 +40,7 @@ def versions() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def server_hash() -> str:
     """sha256 over path and content of every source file of the gateway, in order of path."""
     root = Path(server.__file__).parent
@@ -53,7 +54,11 @@ def server_hash() -> str:
 @functools.cache
 def commit_id() -> str:
     """The commit of the checkout that telerig runs from, with "+" if it has changes; "" if none."""
-    root = Path(server.__file__).parent.parent
+    return commit_of(Path(server.__file__).parent.parent)
+
+
+def commit_of(root: Path) -> str:
+    """The commit of the checkout at `root`, with "+" if it has changes; "" where there is none."""
     if not (root / ".git").exists():
         return ""
     try:

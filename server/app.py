@@ -30,6 +30,8 @@ from server.ingest import routes as ingest
 from server.live import routes as live
 from server.operation import routes as operation
 from server.origins import guards
+from server.pages import with_pages
+from server.provisioning import routes as provisioning
 from server.replay import routes as replay
 from server.request_log import RequestLog
 from server.sessions import routes as sessions
@@ -56,6 +58,7 @@ def declared(gateway: Gateway) -> list[Endpoint | Socket]:
         *users.endpoints(gateway),
         *alerts.endpoints(gateway),
         *forward.endpoints(gateway),
+        *provisioning.endpoints(gateway),
         *compat_alerts.endpoints(gateway),
         *compat.endpoints,
     ]
@@ -65,7 +68,7 @@ def declared(gateway: Gateway) -> list[Endpoint | Socket]:
 def make_app(gateway: Gateway) -> Starlette:
     """Make the application."""
     table = routes(gateway, declared(gateway))
-    return Starlette(
+    app = Starlette(
         routes=table,
         middleware=[*_middleware(gateway), Middleware(LeanPaths, routes=table)],
         exception_handlers={
@@ -74,6 +77,10 @@ def make_app(gateway: Gateway) -> Starlette:
             **dict.fromkeys(problems.KNOWN, problems.handle),
         },
     )
+    if gateway.config.http.pages:
+        # Not a route of its own: one for "/" would also take what a wrong method is answered with.
+        app.router.default = with_pages(app.router.default)
+    return app
 
 
 def _middleware(gateway: Gateway) -> list[Middleware]:

@@ -72,6 +72,7 @@ class ServeCommand:
         try:
             config = load()
             if args.check:
+                _check_files(config)
                 print(f"configuration is right: {len(config.links)} links")
                 return 0
             return _serve(config, load)
@@ -81,6 +82,18 @@ class ServeCommand:
 
 
 COMMAND = ServeCommand()
+
+
+def _check_files(config: GatewayConfig) -> None:
+    """See whether the files that a configuration names are what it says.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    if config.http.tls is not None:
+        from server.operation.tls import make_context
+
+        make_context(*config.http.tls)
 
 
 def _with_arguments(args: argparse.Namespace, env: Mapping[str, str]) -> Mapping[str, str]:
@@ -123,7 +136,11 @@ def _serve(config: GatewayConfig, load: Callable[[], GatewayConfig]) -> int:
     data_dir = config.database.data_dir or default_data_dir(os.environ)
     with EmbeddedPostgres(data_dir) as postgres:
         url = postgres.start()
-        _run(config.with_database_url(url), lambda: load().with_database_url(url), postgres)
+
+        def on_it(config: GatewayConfig) -> GatewayConfig:
+            return config.with_database_url(url, data_dir)
+
+        _run(on_it(config), lambda: on_it(load()), postgres)
     return 0
 
 

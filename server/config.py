@@ -10,6 +10,7 @@
     origins = ["https://…"]         # pages of other sites that may use the API (CORS, WebSockets)
     ws_heartbeat_s = 30             # of /api/v1/realtime/subscribe
     connections = 1000              # open at a time, WebSockets included; beyond them 503
+    pages = true                    # at /, /index.html, … where they are installed (extra view)
     tls_cert = "/etc/…/cert.pem"    # with tls_key: https and wss; read again by a reload (SIGHUP)
     tls_key = "/etc/…/key.pem"
 
@@ -45,6 +46,10 @@
     flush_ms = 500                  # group commit: the longest a reading waits for its commit
     publish_ms = 20                 # live stream: readings are sent together at this interval
 
+    [journal]                       # while the database is away; see server.journal
+    folder = "/var/lib/telerig/journal"     # default: in data_dir
+    max_mb = 256
+
     [store]                         # see server.store.config
     compact_after_s = 600           # readings go from the hot log into segments
     raw_days = 0                    # readings older than this are dropped; 0: never
@@ -70,6 +75,9 @@
     [alerts], [mail]                # see server.alerts.config
     [forward]                       # to another gateway; see server.forward.config
     [outbound]                      # where the gateway may connect to; see server.outbound.config
+
+    [provisioning]                  # of devices, by the gateway; see server.provisioning.config
+    enabled = true
 
     [dialects]                      # other people's devices; see server.dialects.config
     torque = false
@@ -124,12 +132,14 @@ from server.dialects.config import DialectsConfig, parse_dialects
 from server.errors import CatalogueError, ConfigError
 from server.export.config import ExportConfig, parse_export
 from server.forward.config import ForwardConfig, read_forward
+from server.journal import JournalConfig, read_journal
 from server.links.registry import link_class
 from server.live.config import INTEGER_KEYS as LIVE_KEYS
 from server.live.config import LiveConfig, read_live
 from server.operation.config import MetricsConfig, metrics_config, tls_files
 from server.operation.environment import add_links, translate
 from server.outbound.config import OutboundConfig, read_outbound
+from server.provisioning.config import ProvisioningConfig, read_provisioning
 from server.store.config import KEYS as STORE_KEYS
 from server.store.config import StoreConfig, parse_store
 from server.store.shown_url import shown
@@ -161,7 +171,9 @@ _TEXT_KEYS: Mapping[str, tuple[str, ...]] = {
     "alerts": (),
     "mail": ("host", "security", "user", "password", "sender", "recipients", "ca_file"),
     "forward": ("url", "key", "folder", "devices", "ca_file"),
+    "journal": ("folder",),
     "outbound": ("allow",),
+    "provisioning": (),
     "store": (),
 }
 _INTEGER_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -175,14 +187,17 @@ _INTEGER_KEYS: Mapping[str, tuple[str, ...]] = {
     "alerts": ("rules", "history_days"),
     "mail": ("port",),
     "forward": ("max_mb",),
+    "journal": ("max_mb",),
     "database": ("pool_size", "max_overflow"),
     "pipeline": ("queue_readings", "flush_ms", "publish_ms"),
 }
 _FLAG_KEYS: Mapping[str, tuple[str, ...]] = {
+    "http": ("pages",),
     "compat": ("s0", "s2", "s4"),
     "dialects": ("torque", "osmand", "thingsboard"),
     "database": ("enabled",),
     "log": ("requests",),
+    "provisioning": ("enabled",),
 }
 SECRET_LENGTH = 16
 """Characters of a secret that somebody chose, at least."""
@@ -201,6 +216,7 @@ class HttpConfig(msgspec.Struct, frozen=True):
     origins: tuple[str, ...] = ()
     ws_heartbeat_s: int = 30
     connections: int = 1000
+    pages: bool = True
     tls: tuple[Path, Path] | None = None
 
 
@@ -279,6 +295,7 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     database: DatabaseConfig = DatabaseConfig()
     metrics: MetricsConfig = MetricsConfig()
     pipeline: PipelineConfig = PipelineConfig()
+    journal: JournalConfig = JournalConfig()
     log: LogConfig = LogConfig()
     compat: CompatConfig = CompatConfig()
     live: LiveConfig = LiveConfig()
@@ -289,6 +306,7 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     mail: MailConfig = MailConfig()
     forward: ForwardConfig = ForwardConfig()
     outbound: OutboundConfig = OutboundConfig()
+    provisioning: ProvisioningConfig = ProvisioningConfig()
     links: tuple[LinkConfig, ...] = ()
     notes: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
@@ -298,10 +316,11 @@ class GatewayConfig(msgspec.Struct, frozen=True):
         """Signals that the links add to the catalogue."""
         return tuple(signal for link in self.links for signal in link.signals)
 
-    def with_database_url(self, url: str) -> GatewayConfig:
-        """Give the same configuration on another database."""
+    def with_database_url(self, url: str, data_dir: Path | None = None) -> GatewayConfig:
+        """Give the same configuration on another database, and where its data are."""
+        data_dir = data_dir or self.database.data_dir
         return msgspec.structs.replace(
-            self, database=msgspec.structs.replace(self.database, url=url)
+            self, database=msgspec.structs.replace(self.database, url=url, data_dir=data_dir)
         )
 
 
@@ -314,7 +333,7 @@ def load_config(path: Path | None, env: Mapping[str, str]) -> GatewayConfig:
     if path is None:
         return parse_config("", NO_FILE, env)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors of Windows begin it with a mark
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(
@@ -349,6 +368,7 @@ def parse_config(text: str, file: str, env: Mapping[str, str]) -> GatewayConfig:
         database=_database(top.section("database")),
         metrics=metrics_config(top.section("metrics")),
         pipeline=_pipeline(top.section("pipeline")),
+        journal=read_journal(top.section("journal")),
         log=_log(top.section("log")),
         compat=_compat(top.section("compat")),
         live=read_live(top.section("live")),
@@ -359,6 +379,7 @@ def parse_config(text: str, file: str, env: Mapping[str, str]) -> GatewayConfig:
         mail=read_mail(top.section("mail")),
         forward=read_forward(top.section("forward")),
         outbound=read_outbound(top.section("outbound")),
+        provisioning=read_provisioning(top.section("provisioning")),
         links=_links(top.section("links")),
         notes=tuple(notes),
         taken=tuple(sorted(names.values())),
@@ -479,6 +500,7 @@ def _http(section: Section) -> HttpConfig:
         origins=_origins(section),
         ws_heartbeat_s=section.integer("ws_heartbeat_s", 30, minimum=1, maximum=3600),
         connections=section.integer("connections", 1000, minimum=1, maximum=1_000_000),
+        pages=section.flag("pages", True),
         tls=tls_files(section),
     )
     section.done()

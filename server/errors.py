@@ -141,7 +141,14 @@ class StoreError(ServerError):
 
 
 class DatabaseUnreachable(StoreError, ConnectionError):  # noqa: N818 (named for what happened)
-    """PostgreSQL does not answer, refuses, or has no such database."""
+    """PostgreSQL does not answer, refuses, or has no such database.
+
+    Attributes:
+        briefly: the same without a word of where it is and who asks, for those who only use the
+            gateway: a device that is told to come again, a page.
+    """
+
+    briefly = "PostgreSQL does not answer"
 
 
 class MigrationError(StoreError):

@@ -27,13 +27,16 @@ from server.ingest.link_services import GatewayServices
 from server.ingest.service import Ingest
 from server.ingest.uplink import Uplinks
 from server.ingest.uplink_store import UplinkStore
+from server.journal import Journal
+from server.keeping import Store
 from server.links.supervisor import LinkStatus, Supervisor
 from server.live import Bounds, Hub
 from server.live.seats import Seats
 from server.operation.http_counts import HttpCounts
 from server.operation.live_only import FixedRegistry, LiveEdgeRecords, NoDeviceLog
 from server.outbound.addresses import Door
-from server.pipeline import Pipeline, Store
+from server.pipeline import Pipeline
+from server.provisioning.jobs import Jobs
 from server.readings import Reading
 from server.replay.replays import Replays
 from server.store.compactor import Compactor
@@ -72,6 +75,7 @@ class Gateway:
         logger: the supervised logger process.
         exports: the downloads that run.
         door: the way out.
+        provisioning: devices that are being provisioned from here.
         alerts: rules over readings, and who is told.
         forward: what is stored here, to another gateway.
         s4_url: where S4 has an address of its own; empty: nowhere.
@@ -84,7 +88,13 @@ class Gateway:
     """
 
     def __init__(
-        self, config: GatewayConfig, boot: int, clock: Clock, hotlog: HotLog, pool: asyncpg.Pool
+        self,
+        config: GatewayConfig,
+        boot: int,
+        clock: Clock,
+        hotlog: HotLog,
+        pool: asyncpg.Pool,
+        journal: Journal | None = None,
     ) -> None:
         self.config = config
         self.boot = boot
@@ -97,6 +107,7 @@ class Gateway:
         self.registry = (Registry if config.database.enabled else FixedRegistry)(
             pool,
             clock,
+            own=config.device,
             fixed={
                 hashlib.sha256(key.encode()).digest(): device
                 for device, key in config.api.device_keys
@@ -145,6 +156,7 @@ class Gateway:
         self.exports = Exports(config.export)
         self.logger = Logger(config.compat.logger, clock, self._logger_said)
         self.door = Door(config.outbound)
+        self.provisioning = Jobs(self)
         self.alerts = Alerts(
             pool,
             clock,
@@ -184,6 +196,8 @@ class Gateway:
             queue_readings=config.pipeline.queue_readings,
             flush_s=config.pipeline.flush_ms / 1000,
             publish_s=config.pipeline.publish_ms / 1000,
+            journal=journal,
+            vin=lambda: self.vin or "",
         )
 
     async def open(self) -> None:
@@ -201,6 +215,7 @@ class Gateway:
     async def close(self) -> None:
         """End what runs beside; write what waits to be written; the store is still there."""
         await self.exports.close()
+        await self.provisioning.close()
         await self.logger.stop()
         await self.replays.close()
         self.hub.close()
@@ -228,7 +243,8 @@ class Gateway:
     def _batch_committed(self, batch: Batch) -> None:
         """Take note of a commit of the local links."""
         self.compactor.committed(len(batch.body))
-        self.newest.take_readings(self.config.device, self.boot, batch.newest)
+        boot = self.boot if batch.boot is None else batch.boot
+        self.newest.take_readings(self.config.device, boot, batch.newest)
 
     def _key_refused(self, device: str, reason: str, example: str) -> None:
         """Count a refused request of a device."""

@@ -52,6 +52,23 @@ class LogCounts:
                 self._counts[level] += count
 
 
+class RequestMark:
+    """The id of a request, for the lines that it writes; without one when it is over.
+
+    A task has the context of whoever has begun it, and some outlive that: a writer that goes on, a
+    compactor. What they write later is not the request's.
+    """
+
+    __slots__ = ("id",)
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+
+    def end(self) -> None:
+        """Take note that the request is over."""
+        self.id = ""
+
+
 _current = LogCounts()
 _stream: TextSink | None = None
 
@@ -90,6 +107,7 @@ def configure_logs(
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _add_request,
             _add_time,
             _add_level,
             structlog.processors.format_exc_info,
@@ -152,6 +170,16 @@ class _Bridge(logging.Handler):
             method(record.getMessage(), logger=record.name, exc_info=record.exc_info)
         except Exception:  # noqa: BLE001 (logging must not raise: the standard's own rule)
             self.handleError(record)
+
+
+def _add_request(logger: object, method: str, event: Event) -> Event:
+    mark = event.get("request_id")
+    if isinstance(mark, RequestMark):
+        if mark.id:
+            event["request_id"] = mark.id
+        else:
+            del event["request_id"]
+    return event
 
 
 def _add_time(logger: object, method: str, event: Event) -> Event:

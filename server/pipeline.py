@@ -2,11 +2,12 @@
 
     links (any thread) -> offer() -> [fresh] -> publish tick -> live stream
                                              -> [waiting] -> flush -> hot log, one row per commit
+                                                                   -> journal, while that is away
 
 Every accepted reading gets the next sequence number of this run: 1, 2, 3, … without gaps. What
-is accepted is stored: it stays queued until its commit, whatever the database does. The queue
-holds `queue_readings`; beyond that the newest readings are refused at the door and counted
-(they have no number, and appear in no stream).
+is accepted is stored: it stays queued until it is in the database, or in the journal on the disk
+(`server.keeping`). The queue holds `queue_readings`; beyond that the newest readings are refused at
+the door and counted (they have no number, and appear in no stream).
 
 Both timers are armed by a reading; nothing ticks while nothing comes.
 """
@@ -23,28 +24,16 @@ import msgspec
 import structlog
 
 from server.clock import Clock
-from server.errors import StoreError
+from server.journal import Journal
+from server.keeping import Keeping, Store
 from server.readings import Reading, State
-from server.store.connection import DATABASE_ERRORS, first_line
 from server.store.hotlog import Batch
 
 log = structlog.get_logger("telerig.pipeline")
 
 MAX_BATCH_READINGS = 10_000
-RETRY_FIRST_S = 0.25
-RETRY_LAST_S = 5.0
 _TIME_LIMIT_NS = 2**62  # the year 2116
 _SIGNAL_LIMIT = 2**31
-
-STORE_ERRORS = (StoreError, *DATABASE_ERRORS)
-"""What a store raises when a batch may not have been committed; it is tried again."""
-
-
-class Store(Protocol):
-    """Where batches go."""
-
-    async def append(self, batch: Batch) -> None:
-        """Commit a batch, or raise one of STORE_ERRORS; the same batch again changes nothing."""
 
 
 class Publisher(Protocol):
@@ -61,13 +50,25 @@ class Publisher(Protocol):
 
 
 class PipelineCounts(msgspec.Struct, frozen=True):
-    """Counts since the start; `pending` is accepted and not yet stored."""
+    """Readings since the start.
+
+    Attributes:
+        accepted: stored, journaled or pending.
+        refused: at the door, because the queue was full.
+        malformed: with an impossible number.
+        stored: committed to the database.
+        pending: in memory; what a crash would lose.
+        journaled: on the disk until the database is back, those of earlier runs included.
+        commits: that succeeded.
+        commits_failed: that did not, tries included.
+    """
 
     accepted: int
     refused: int
     malformed: int
     stored: int
     pending: int
+    journaled: int
     commits: int
     commits_failed: int
 
@@ -82,6 +83,8 @@ class Pipeline:
         queue_readings: most readings accepted and not yet stored.
         flush_s: longest wait of a reading for its commit to begin.
         publish_s: interval at which readings are published together.
+        journal: where batches wait while the database is away; None: in memory.
+        vin: gives the vehicle, where it is known.
     """
 
     def __init__(
@@ -93,9 +96,17 @@ class Pipeline:
         queue_readings: int = 10_000,
         flush_s: float = 0.5,
         publish_s: float = 0.05,
+        journal: Journal | None = None,
+        vin: Callable[[], str] = str,
     ) -> None:
-        self.failing = ""
-        self._store = store
+        self._keeping = Keeping(
+            store,
+            journal,
+            clock,
+            vin=vin,
+            on_stored=self._stored,
+            on_failing=publisher.store_failing,
+        )
         self._publisher = publisher
         self._clock = clock
         self._capacity = queue_readings
@@ -108,44 +119,50 @@ class Pipeline:
         self._idle = True
         self._closed = False
         self._accepted = 0
-        self._stored = 0
+        self._kept = 0  # of these, in the database or in the journal
         self._refused = 0
         self._malformed = 0
         # In the event loop only:
         self._published = 0
         self._waiting: list[Reading] = []
-        self._commits = 0
-        self._commits_failed = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._publish_timer: asyncio.TimerHandle | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flush_due = asyncio.Event()
-        self._stopping = asyncio.Event()
+        self._stopping = False
         self._flusher: asyncio.Task[None] | None = None
 
     @property
     def counts(self) -> PipelineCounts:
         """How many readings were accepted, refused, stored."""
+        keeping = self._keeping
         with self._lock:
             return PipelineCounts(
                 accepted=self._accepted,
                 refused=self._refused,
                 malformed=self._malformed,
-                stored=self._stored,
-                pending=self._accepted - self._stored,
-                commits=self._commits,
-                commits_failed=self._commits_failed,
+                stored=keeping.stored,
+                pending=self._accepted - self._kept,
+                journaled=keeping.journaled,
+                commits=keeping.commits,
+                commits_failed=keeping.commits_failed,
             )
 
-    def start(self) -> asyncio.Task[None]:
+    @property
+    def failing(self) -> str:
+        """Why commits fail; "" while they succeed."""
+        return self._keeping.failing
+
+    def start(self) -> list[asyncio.Task[None]]:
         """Begin to publish and store; call it in the event loop.
 
-        The task that is given ends by `stop()` only: any other end is a bug, and its exception
+        The tasks that are given end by `stop()` only: any other end is a bug, and its exception
         is to be raised.
         """
         self._loop = asyncio.get_running_loop()
         self._flusher = asyncio.create_task(self._flush_forever(), name="flusher")
-        return self._flusher
+        drainer = self._keeping.start()
+        return [self._flusher] if drainer is None else [self._flusher, drainer]
 
     def offer(self, readings: Sequence[Reading]) -> None:
         """Take readings (a `ReadingSink`): from any thread, never blocks.
@@ -157,7 +174,7 @@ class Pipeline:
         malformed = len(readings) - len(sound)
         wake = hurry = False
         with self._lock:
-            pending = self._accepted - self._stored
+            pending = self._accepted - self._kept
             room = 0 if self._closed else self._capacity - pending
             refused = max(0, len(sound) - room)
             if refused:
@@ -211,13 +228,13 @@ class Pipeline:
             self._published += len(readings)
 
     async def _flush_forever(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping:
             await self._flush_due.wait()
             await self._flush()
         await self._flush()
 
     async def _flush(self) -> None:
-        """Commit everything that has come by now."""
+        """Keep everything that has come by now."""
         self._flush_due.clear()
         if self._flush_timer is not None:
             self._flush_timer.cancel()
@@ -226,68 +243,33 @@ class Pipeline:
         remaining = len(self._waiting)
         while remaining:
             readings = self._waiting[: min(remaining, MAX_BATCH_READINGS)]
-            batch = Batch.of(self._stored + 1, readings)
-            await self._commit(batch)
+            batch = Batch.of(self._kept + 1, readings)
+            await self._keeping.keep(batch)
             del self._waiting[: len(readings)]
             remaining -= len(readings)
             with self._lock:
-                self._stored = batch.seq_last
-            self._publisher.stored(batch.seq_last, self._clock.now_ns())
+                self._kept = batch.seq_last
 
-    async def _commit(self, batch: Batch) -> None:
-        """Write until it is committed; the batch stays the same, so that none is doubled."""
-        retry_s = RETRY_FIRST_S
-        while True:
-            try:
-                await self._store.append(batch)
-            except STORE_ERRORS as error:
-                self._commits_failed += 1
-                self._fail(first_line(error))
-            else:
-                self._commits += 1
-                self._fail("")
-                return
-            await self._pause(retry_s)
-            retry_s = min(retry_s * 2, RETRY_LAST_S)
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait before the next try; a stop cuts the first such wait short."""
-        if self._stopping.is_set():
-            await asyncio.sleep(min(seconds, RETRY_FIRST_S))
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
-
-    def _fail(self, reason: str) -> None:
-        if reason == self.failing:
-            return
-        if reason and not self.failing:
-            log.error("commit failed", reason=reason, next="tried again until it succeeds")
-        elif reason:
-            log.warning("commit still fails", reason=reason)
-        else:
-            log.info("commits succeed again", failed=self._commits_failed)
-        self.failing = reason
-        self._publisher.store_failing(reason)
+    def _stored(self, upto: int) -> None:
+        self._publisher.stored(upto, self._clock.now_ns())
 
     async def stop(self, timeout_s: float) -> int:
-        """Refuse new readings, commit what was accepted; give the number that was not stored."""
+        """Refuse new readings, keep what was accepted; give the number that was not."""
         with self._lock:
             self._closed = True
         if self._flusher is not None:
-            self._stopping.set()
+            self._stopping = True
+            self._keeping.hurry()
             self._flush_due.set()
             try:
                 async with asyncio.timeout(timeout_s):
                     await self._flusher
             except TimeoutError:
-                log.error("readings not stored", pending=self.counts.pending, reason=self.failing)
+                log.error("readings not kept", pending=self.counts.pending, reason=self.failing)
             except Exception as error:  # noqa: BLE001 (a task boundary: the stop must go on)
                 log.error("flusher failed", reason=repr(error))
             self._flusher = None
+            await self._keeping.stop(timeout_s)
         for timer in (self._publish_timer, self._flush_timer):
             if timer is not None:
                 timer.cancel()

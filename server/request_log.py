@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from server.clock import Clock
+from server.devices.key import without_secrets
+from server.logs import RequestMark
 from server.operation.http_counts import OTHER, HttpCounts
 
 log = structlog.get_logger("telerig.http")
@@ -81,7 +83,8 @@ class RequestLog:
         counts.active += 1
         scope["request_id"] = text = request_id.decode("ascii")
         # Of this request alone: each has a task, and so a context, of its own.
-        bind_contextvars(request_id=text)
+        mark = RequestMark(text)
+        bind_contextvars(request_id=mark)
         try:
             await self._app(scope, receive, watched)
         except BaseException:
@@ -92,6 +95,7 @@ class RequestLog:
             took_s = self._clock.monotonic_s() - began_s
             method = scope.get("method", "WS")
             self._end(scope, method, status, took_s, text)
+            mark.end()
 
     def _id(self, scope: Scope) -> bytes:
         for name, value in scope["headers"]:
@@ -113,7 +117,7 @@ class RequestLog:
         level(
             "request",
             method=method,
-            path=scope["path"],
+            path=without_secrets(scope["path"]),  # of what no dialect has served
             status=status,
             peer=client[0] if client else "",
             ms=round(took_s * 1000, 1),

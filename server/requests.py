@@ -14,6 +14,9 @@ from server.answers import BadParameter, Refusal
 BODY_TIMEOUT_S = 10.0
 """A body that is not whole by then is refused: a slow sender must not hold a connection."""
 
+CHOICE = "one of the documented values"
+_NO_CHOICE = "Invalid enum value "
+
 T = TypeVar("T")
 
 
@@ -89,5 +92,7 @@ def refusal_of_invalid(message: str) -> BadParameter:
         return BadParameter(place, "only documented fields", "an unknown one")
     if reason in _ODD:
         return BadParameter(where or "body", *_ODD[reason])
+    if reason.startswith(_NO_CHOICE):
+        return BadParameter(where or "body", CHOICE, reason.removeprefix(_NO_CHOICE)[:80])
     expected, _, found = reason.removeprefix("Expected ").partition(", got ")
     return BadParameter(where or "body", expected, found or "another value")

@@ -21,15 +21,22 @@ import uvicorn
 from server.app import make_app
 from server.clock import Clock, SystemClock
 from server.config import DatabaseConfig, GatewayConfig, HttpConfig
-from server.errors import ConfigError, ListenError, ReadingsNotStored
+from server.errors import ConfigError, ListenError, ReadingsNotStored, StoreError
 from server.gateway import Gateway
 from server.http_protocol import Limits, bounded_by
+from server.journal import Journal
 from server.links.running import RunningLinks
 from server.live.protocol import LiveProtocol
 from server.operation.live_only import NoHotLog, NoPool
 from server.operation.reload import Reload, reload_forever
 from server.operation.tls import make_context
-from server.store.connection import COMMAND_TIMEOUT_S, CONNECT_TIMEOUT_S, SETTINGS
+from server.store.connection import (
+    COMMAND_TIMEOUT_S,
+    CONNECT_TIMEOUT_S,
+    DATABASE_ERRORS,
+    SETTINGS,
+    first_line,
+)
 from server.store.hotlog import HotLog
 
 log = structlog.get_logger("telerig.serve")
@@ -79,14 +86,14 @@ async def serve(
         hotlog = _hot_log(config, boot, clock)
         await hotlog.open()
         async with _read_pool(url, config.database) as pool:
-            gateway = Gateway(config, boot, clock, hotlog, pool)
+            gateway = Gateway(config, boot, clock, hotlog, pool, _journal(config, boot))
             gateway.url = address(config.http.host, listener, is_tls=config.http.tls is not None)
             if len(listeners) > 1:
                 gateway.s4_url = address(
                     config.http.host, listeners[1], is_tls=config.http.tls is not None
                 )
             try:
-                await gateway.open()
+                await _open(gateway)
                 await _run(gateway, listeners, stop, on_ready, reload)
             finally:
                 await gateway.close()
@@ -97,6 +104,29 @@ async def serve(
             f"stopped with {lost} accepted readings not stored: {gateway.pipeline.failing}"
         )
     log.info("stopped", readings=gateway.pipeline.counts.stored)
+
+
+def _journal(config: GatewayConfig, boot: int) -> Journal | None:
+    folder = config.journal.folder
+    if folder is None and config.database.data_dir is not None:
+        folder = config.database.data_dir / "journal"
+    if folder is None or not config.journal.max_bytes or not config.database.enabled:
+        return None
+    return Journal(folder / config.device, config.journal.max_bytes, boot)
+
+
+async def _open(gateway: Gateway) -> None:
+    """Open it.
+
+    Raises:
+        StoreError: the database does not let it: its disk is full, it went away.
+    """
+    try:
+        await gateway.open()
+    except StoreError:
+        raise
+    except DATABASE_ERRORS as error:
+        raise StoreError(f"the database refuses at the start: {first_line(error)}") from error
 
 
 def _hot_log(config: GatewayConfig, boot: int, clock: Clock) -> HotLog:
@@ -119,7 +149,7 @@ async def _run(
     on_ready: Callable[[Gateway], None] | None,
     reload: Reload | None,
 ) -> None:
-    flusher = gateway.pipeline.start()
+    keepers = gateway.pipeline.start()
     server = _Server(gateway)
     web = asyncio.create_task(server.serve(sockets=listeners), name="web")
     links = RunningLinks(gateway)
@@ -137,7 +167,7 @@ async def _run(
         if on_ready is not None:
             on_ready(gateway)
         # None of these ends by itself but `stopped`: any other end is a failure.
-        ends: set[asyncio.Future[Any]] = {stopped, web, flusher, reloading, links.failed}
+        ends: set[asyncio.Future[Any]] = {stopped, web, *keepers, reloading, links.failed}
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
             task.result()

@@ -112,9 +112,9 @@ class SocketcandDoor:
 
     def connect(self) -> SerialLine | None:
         """Open a connection; None while the daemon cannot be reached."""
-        pipe = self.server.connect()
+        pipe = None if self.line.unreachable else self.server.connect()
         if pipe is not None:
-            pipe.taps = self.line.taps
+            self.line.stands_for(pipe)
         return pipe
 
 

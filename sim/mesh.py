@@ -136,9 +136,10 @@ class Mesh:
     def connect(self, name: str) -> TcpConnection | None:
         """Open a TCP connection to the radio of line `name`; None where nobody listens."""
         line = self.lines[name]
-        connection = None if line.hung_up else self._radios[name].tcp.connect()
+        reachable = not line.hung_up and not line.unreachable
+        connection = self._radios[name].tcp.connect() if reachable else None
         if connection is not None:
-            connection.taps = line.taps
+            line.stands_for(connection)
         return connection
 
     def _api_radio(self, line_name: str, *who: Any) -> Radio:

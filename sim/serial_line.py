@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import simpy
 
+from sim.network import KeepAlive
+
 BITS_PER_BYTE = 10  # 8N1: start bit, eight data bits, stop bit
 USB_FRAME_S = 0.001  # USB full speed: adapters hand over bytes on 1 ms frames
 
@@ -53,8 +55,19 @@ class Direction:
         if not data:
             return
         self.sent_bytes += len(data)
+        if self.faults:
+            self._send_through(list(self.faults), data)
+        else:
+            self._transmit(0.0, data)
+
+    def resend(self, data: bytes, after: Fault) -> None:
+        """Send what the fault `after` had taken back, through the faults behind it."""
+        behind = next((i + 1 for i, fault in enumerate(self.faults) if fault is after), 0)
+        self._send_through(self.faults[behind:], data)
+
+    def _send_through(self, faults: list[Fault], data: bytes) -> None:
         pieces = [(0.0, data)]
-        for fault in self.faults:
+        for fault in faults:
             pieces = [
                 (delay_s + more_s, out) for delay_s, piece in pieces for more_s, out in fault(piece)
             ]
@@ -97,6 +110,12 @@ class SerialLine:
         baud: bits per second of both directions; a device may change it (ELM327 `AT BRD`).
         paced: False delivers at once (for unpaced, flat-out use).
         frame_s: quantum of arrival times in seconds; 0 switches it off.
+
+    Attributes:
+        connections: of a line that stands for a TCP server: those that may be open.
+        keep_alive: of a TCP connection: how its client finds out that the device is gone; None: by
+            the first answer that it gets once the device can be reached again.
+        unreachable: above 0, no connection comes about; those that are there know nothing of it.
     """
 
     def __init__(
@@ -117,8 +136,11 @@ class SerialLine:
         self.frame_s = frame_s
         self.hung_up = False
         self.stalled = False
+        self.unreachable = 0
+        self.keep_alive: KeepAlive | None = None
         self.unread_bytes = 0
         self.taps: list[Tap] = []
+        self.connections: list[SerialLine] = []
         self.to_host = Direction(self, to_host=True)
         self.to_device = Direction(self, to_host=False)
         self.on_hang_up: list[Callable[[], None]] = []
@@ -127,6 +149,14 @@ class SerialLine:
         self.on_resume: list[Callable[[], None]] = []
         self.on_read: list[Callable[[], None]] = []
         self.on_left: list[Callable[[], None]] = []
+
+    def stands_for(self, connection: SerialLine) -> None:
+        """Let a TCP connection to the device of this line suffer its faults, and be tapped."""
+        self.connections = [other for other in self.connections if not other.hung_up]
+        self.connections.append(connection)
+        connection.taps = self.taps
+        connection.to_host.faults = self.to_host.faults
+        connection.to_device.faults = self.to_device.faults
 
     # -- device end ------------------------------------------------------------------------------
     def attach_device(self, receive: Receiver) -> None:

@@ -52,6 +52,8 @@ def can_setup(scenario: Scenario, *, start_s: float, until_s: float) -> CanSetup
     if CAN not in scenario.needs:
         return CanSetup(doors)
     spec = scenario.world.can
+    if CAN in scenario.world.played:
+        return CanSetup(doors, start_s=start_s, auto_recovery_s=spec.auto_recovery_s)
     return CanSetup(
         doors,
         broadcast=spec.broadcast,

@@ -6,6 +6,8 @@ import argparse
 import math
 from collections.abc import Callable
 
+from rig.quantity import DURATION, QuantityError
+
 GREATEST_SEED = 2**63 - 1
 
 
@@ -36,6 +38,17 @@ def positive(text: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"expected a number above 0, found {text!r}") from None
     return value
+
+
+def instant(text: str) -> float:
+    """Read a time such as "90 s" or "-2s", as seconds."""
+    sign = -1.0 if text.startswith("-") else 1.0
+    try:
+        return sign * DURATION.parse(text.removeprefix("-"))
+    except QuantityError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected a time such as '90 s', found {text!r}"
+        ) from error
 
 
 seed = whole(0, GREATEST_SEED)

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rig.commands.twice import Pair
+    from rig.commands.watched import Viewing
     from rig.runner.request import Request, Run
 
+OWN_PACKAGES = ("rig", "reports", "server", "sim", "firmware_stubs")
 REPORTERS = "telerig.reporters"  # entry points: callable(run folders, HTML path) -> path written
 REPORTER = "html"
 
@@ -64,8 +66,8 @@ def run_batch(
     """
     from rich.console import Console
 
+    from rig.commands.watched import watched
     from rig.runner.runs_folder import prepare_runs_folder
-    from rig.terminal import print_summary, say, shown_path
 
     prepare_runs_folder(options.runs)
     page: Path = options.report or options.runs / "report.html"
@@ -73,8 +75,21 @@ def run_batch(
         raise ReportFolderError(f"--report {page}: expected a folder that exists, found none")
     console = Console(stderr=options.json)
     start_s = time.monotonic()
-    pairs = _drive(requests, options, console, twice=twice)
-    wall_s = time.monotonic() - start_s
+    with watched(options, console) as viewing:
+        pairs = _drive(requests, options, console, viewing, twice=twice)
+        wall_s = time.monotonic() - start_s
+        return _conclude(pairs, options, console, page, wall_s)
+
+
+def _conclude(
+    pairs: Sequence[Pair],
+    options: argparse.Namespace,
+    console: Console,
+    page: Path,
+    wall_s: float,
+) -> int:
+    from rig.terminal import print_summary, say, shown_path
+
     runs = [pair.first for pair in pairs]
     report: Path | None = None
     trouble: RigError | None = None
@@ -96,7 +111,12 @@ def run_batch(
 
 
 def _drive(
-    requests: Sequence[Request], options: argparse.Namespace, console: Console, *, twice: bool
+    requests: Sequence[Request],
+    options: argparse.Namespace,
+    console: Console,
+    viewing: Viewing | None,
+    *,
+    twice: bool,
 ) -> list[Pair]:
     from rig.commands.twice import Pair, again
     from rig.runner.runner import Runner, default_jobs
@@ -106,8 +126,15 @@ def _drive(
     pairs: list[Pair] = []
     with (
         ProgressView(console) as view,
-        Runner(options.runs, jobs=jobs, on_progress=view.update) as runner,
+        Runner(
+            options.runs,
+            jobs=jobs,
+            on_progress=view.update,
+            on_start=None if viewing is None else viewing.started,
+        ) as runner,
     ):
+        if viewing is not None:
+            viewing.runner = runner
         orders = [
             [runner.submit(one) for one in ([request, again(request)] if twice else [request])]
             for request in requests
@@ -137,7 +164,9 @@ def write_report(runs: Iterable[Run], path: Path) -> Path | None:
     try:
         reporter: Callable[[Sequence[Path], Path], Path] = reporters[0].load()
         return reporter(folders, path)
-    except ImportError:  # the extra that draws is not installed
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in OWN_PACKAGES:
+            raise  # a fault of ours, and no extra that is not installed
         return None
     except OSError as error:
         raise ReportError(f"report {path}: expected to write it, found: {error}") from error

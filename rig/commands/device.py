@@ -70,7 +70,7 @@ class DeviceCommand:
       telerig device can --socketcan vcan0            joined to SocketCAN, where the kernel has it
       telerig device can --interface pcan --channel PCAN_USBBUS1
       telerig device can --bench desk.yaml            joined to what stands on the desk:
-                                                      can: {interface: pcan, channel: PCAN_USBBUS1}
+                                                      links: {can: {drive: {interface: …}}}
 
     All doors of a bus are open at once: what is sent at one is heard at all the others. Clients of
     telerig device can --link /tmp/can --tcp 29536:

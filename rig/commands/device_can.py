@@ -144,7 +144,7 @@ def _options(arguments: argparse.Namespace, make: type[CanOptions]) -> CanOption
 
 
 def _interfaces(arguments: argparse.Namespace) -> tuple[CanInterfaceSpec, ...]:
-    from rig.bench import read_bench
+    from rig.bench import DRIVE, read_bench
     from rig.walltime.can_interfaces import DEFAULT_BITRATE_BPS, CanInterfaceSpec
 
     found = []
@@ -163,13 +163,14 @@ def _interfaces(arguments: argparse.Namespace) -> tuple[CanInterfaceSpec, ...]:
             )
         )
     if arguments.bench is not None:
-        bench = read_bench(arguments.bench)
-        if bench.can is None:
+        place = read_bench(arguments.bench).at("can")
+        if place.kind != DRIVE or place.can is None:
             raise CanUsageError(
-                f"--bench {arguments.bench}: expected a section 'can', found none; add, say, "
-                "`can: {interface: socketcan, channel: can0}`"
+                f"{place.place or arguments.bench}: expected an interface that the world drives, "
+                f"found {place.where if place.is_real else 'none'}; write, say, "
+                "`links: {can: {drive: {interface: socketcan, channel: can0}}}`"
             )
-        found.append(bench.can)
+        found.append(place.can)
     return tuple(found)
 
 

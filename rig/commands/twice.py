@@ -9,8 +9,11 @@ from rig.runner.request import Request, Run
 
 
 def again(request: Request) -> Request:
-    """Return a request for the same run once more."""
-    return replace(request)
+    """Return a request for the same run once more, in an interpreter of its own.
+
+    So the two differ in what must not matter: the seed of `hash()`, addresses, order of imports.
+    """
+    return replace(request, anew=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What can go wrong: faults as data, a catalogue of kinds, and their way into a world."""
 
+from rig.faults.build import add_faults, fault
 from rig.faults.catalogue import FAULT_KINDS, FaultKind, Parameter
 from rig.faults.install import install, install_all
 from rig.faults.spec import FaultSpec
@@ -13,6 +14,8 @@ __all__ = [
     "FaultWorld",
     "Parameter",
     "Strike",
+    "add_faults",
+    "fault",
     "install",
     "install_all",
 ]

@@ -11,6 +11,7 @@ from rig.faults.strike import End, Strike
 from sim.serial_line import Direction, Fault
 
 Pieces = list[tuple[float, bytes]]
+REORDER_S = 0.05  # a reader that polls finds both by then
 
 
 def _rewrite(strike: Strike, rewrite: Fault) -> End:
@@ -24,6 +25,16 @@ def _rewrite(strike: Strike, rewrite: Fault) -> End:
             direction.faults[:] = [fault for fault in direction.faults if fault is not rewrite]
 
     return end
+
+
+def rewriting(strike: Strike, change: Callable[[bytes], bytes]) -> End:
+    """Change each transmission; what becomes empty is lost."""
+
+    def rewrite(data: bytes) -> Pieces:
+        changed = change(data)
+        return [(0.0, changed)] if changed else []
+
+    return _rewrite(strike, rewrite)
 
 
 def drop(strike: Strike) -> End:
@@ -81,6 +92,58 @@ def duplicate(strike: Strike) -> End:
         return [(0.0, data)] * times
 
     return _rewrite(strike, rewrite)
+
+
+class _Swapped:
+    """Holds a transmission back until the next one of its direction has gone before it."""
+
+    def __init__(self, strike: Strike, direction: Direction) -> None:
+        self._strike = strike
+        self._direction = direction
+        self._probability = strike.fault.number("probability_pct") / 100.0
+        self._held = b""
+        self._count = 0
+        self._ending = False
+        direction.faults.append(self)
+
+    def __call__(self, data: bytes) -> Pieces:
+        held, self._held = self._held, b""
+        if held or self._ending or self._strike.rng.random() >= self._probability:
+            return [(0.0, data), (0.0, held)] if held else [(0.0, data)]
+        self._held = data
+        self._count += 1
+        event = self._strike.env.timeout(REORDER_S, self._count)
+        event.callbacks.append(lambda fired: self._give_up(fired.value))
+        return []
+
+    def end(self) -> None:
+        """Swap nothing more, and let go what is held."""
+        self._ending = True
+        self._give_up(self._count)
+        faults = self._direction.faults
+        faults[:] = [fault for fault in faults if fault is not self]
+
+    def _give_up(self, count: int) -> None:
+        """Nothing came that could have gone before it."""
+        if count == self._count and self._held:
+            held, self._held = self._held, b""
+            # Through the faults behind this one, and not through this one again.
+            self._direction.resend(held, after=self)
+
+
+def reorder(strike: Strike) -> End:
+    """Swap a transmission with the next one, with the given probability, if that comes at once.
+
+    A wire keeps its order; drivers that take several USB transfers at a time have handed them up in
+    another one, and so do tunnels over UDP. What is alone for 50 ms is delivered alone.
+    """
+    swapped = [_Swapped(strike, direction) for direction in strike.directions]
+
+    def end() -> None:
+        for one in swapped:
+            one.end()
+
+    return end
 
 
 class _Held:

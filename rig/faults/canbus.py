@@ -23,8 +23,7 @@ def can_bus_off(strike: Strike) -> End:
 def can_mute(strike: Strike) -> End:
     """Let the car's control units broadcast nothing."""
     mute = strike.ability("can", "mute")
-    mute(True)
-    return lambda: mute(False)
+    return strike.hold(lambda: mute(True), lambda: mute(False))
 
 
 def can_flood(strike: Strike) -> End:

@@ -8,6 +8,7 @@ from rig.faults.strike import End, Strike
 from sim.serial_line import Direction
 
 CHUNK_BYTES = 32  # one SimPy event per chunk, never one per byte
+MOST_WAITING_S = 1.0  # noise that a full line has no room for is lost; it does not wait for ever
 _NO_NEWLINE = bytes(byte for byte in range(0x20, 0x7F) if byte != ord(">"))
 
 
@@ -32,7 +33,8 @@ class _Injector:
 
     def _send(self, data: bytes) -> None:
         if not self._ended:
-            self._direction.send(data)
+            if self._direction.free_at_s - self._strike.env.now < MOST_WAITING_S:
+                self._direction.send(data)
             self._schedule()
 
     def end(self) -> None:

@@ -13,8 +13,7 @@ def radio_reboot(strike: Strike) -> None:
 def radio_freeze(strike: Strike) -> End:
     """Let the car's radio serve its client no more: it takes no bytes and says nothing."""
     freeze = strike.ability("mesh", "freeze")
-    freeze(True)
-    return lambda: freeze(False)
+    return strike.hold(lambda: freeze(True), lambda: freeze(False))
 
 
 def radio_fade(strike: Strike) -> End:

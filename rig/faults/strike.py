@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import simpy
 
@@ -16,6 +18,10 @@ from sim.streams import RandomStreams
 
 End = Callable[[], None]
 """Undoes what a strike began."""
+
+
+_HOLDERS: WeakKeyDictionary[simpy.Environment, Counter[tuple[str, str]]] = WeakKeyDictionary()
+"""How many strikes hold the state (kind, link) just now, by the world's clock."""
 
 
 class FaultError(RigError):
@@ -48,12 +54,14 @@ class Strike:
         fault: kind, link and parameters.
         rng: the fault's own stream; it runs on from strike to strike.
         end_s: virtual second at which the strike ends.
+        targets: what can be struck besides links, by name.
     """
 
     world: FaultWorld
     fault: FaultSpec
     rng: random.Random
     end_s: float
+    targets: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def env(self) -> simpy.Environment:
@@ -92,13 +100,33 @@ class Strike:
         line = self.line
         return start_s + size_bytes * BITS_PER_BYTE / line.baud if line.paced else start_s
 
+    def hold(self, begin: Callable[[], None], end: Callable[[], None]) -> End:
+        """Begin a state that strikes of one kind on one link share; return what leaves it.
+
+        A cable is pulled or it is not: of strikes that overlap the first one begins, the last one
+        ends.
+        """
+        holders = _HOLDERS.setdefault(self.env, Counter())
+        state = (self.fault.kind, self.fault.link)
+        holders[state] += 1
+        if holders[state] == 1:
+            begin()
+
+        def leave() -> None:
+            holders[state] -= 1
+            if not holders[state]:
+                end()
+
+        return leave
+
     def ability(self, part: str, method: str) -> Callable[..., Any]:
-        """Return `world.<part>.<method>`.
+        """Return `targets[part].<method>`, or `world.<part>.<method>` where that is no target.
 
         Raises:
             FaultError: this world has no such part, or the part no such ability.
         """
-        found = getattr(getattr(self.world, part, None), method, None)
+        owner = self.targets.get(part) or getattr(self.world, part, None)
+        found = getattr(owner, method, None)
         if not callable(found):
             raise FaultError(
                 f"fault {self.fault.name!r}: expected a world with {part}.{method}(), found none; "

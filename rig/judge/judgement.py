@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from rig.judge.limits import Verdict, judge
+from rig.judge.desk import judge_manifest
+from rig.judge.limits import Verdict
 from rig.measures.measures import Measures, measure
 from rig.record.reader import RecordReader
 from rig.record.streams import VERDICT_FILE
@@ -35,7 +36,7 @@ def judge_folder(folder: Path) -> Judgement:
     record = RecordReader(folder)
     measures = measure(record)
     manifest = record.manifest
-    verdicts = judge(manifest.limits, measures, mode=manifest.mode, real_links=manifest.real_links)
+    verdicts = judge_manifest(manifest, measures)
     document = {
         "passed": not any(verdict.outcome.is_failure for verdict in verdicts),
         "trace_sha256": manifest.trace_sha256,
@@ -48,6 +49,7 @@ def judge_folder(folder: Path) -> Judgement:
                 "unit": verdict.unit,
                 "bound": verdict.bound,
                 "margin": verdict.margin,
+                "margin_pct": verdict.margin_pct,
                 "outcome": verdict.outcome.value,
                 "reason": verdict.reason,
             }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from rig.measures.names import find_measure, link_of
+from rig.measures.names import AIR_MEASURES, find_measure, link_of
 from rig.quantity import QuantityError, convert, show
 
 PASS_EXIT_CODE = 0
@@ -22,6 +22,36 @@ FAIL_EXIT_CODE = 1
 # Values come out of sums of floats: "equals" allows for their last digits and nothing more.
 _EQUAL_RELATIVE = 1e-9
 _EQUAL_ABSOLUTE = 1e-12
+
+
+_DERIVED_FROM = "obd"  # what the gateway computes, it computes out of the car's answers
+_OF_THE_AIR = tuple(f"mesh.{name}" for name in AIR_MEASURES)
+GONE = ".gone"
+_OF_THE_PROCESS = ("gateway.exit", "gateway.cpu", "gateway.rss", "log.errors", "log.exceptions")
+_OF_THE_STORE = ("store.compacted", "store.cycles", "store.segments")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the rig cannot know of a run on a bench.
+
+    Attributes:
+        gateway: address of a gateway that the rig has not started; "": it has.
+        has_store: the rig has read that gateway's database.
+        unheard: real links whose wires are not on the record.
+    """
+
+    gateway: str = ""
+    has_store: bool = True
+    unheard: Collection[str] = ()
+
+    def reason_to_skip(self, name: str) -> str:
+        """Say why a limit cannot be judged; "" where it can."""
+        if self.gateway and name in _OF_THE_PROCESS:
+            return f"the gateway is at {self.gateway}: the rig has neither its process nor its log"
+        if not self.has_store and name in _OF_THE_STORE:
+            return f"the gateway is at {self.gateway}: the bench does not name its database"
+        return ""
 
 
 class Outcome(Enum):
@@ -175,6 +205,7 @@ def judge(
     *,
     mode: str,
     real_links: Collection[str] = (),
+    desk: Desk | None = None,
 ) -> list[Verdict]:
     """Return one verdict per limit, in order.
 
@@ -183,17 +214,22 @@ def judge(
         measures: where values are looked up.
         mode: the clock of the run, "virtual" or "paced".
         real_links: links whose device was real, so that the world has no truth about them.
+        desk: what else a bench hides from the rig; None: nothing.
     """
-    return [_judge_one(limit, measures, mode, real_links) for limit in limits]
+    desk = desk or Desk()
+    return [_judge_one(limit, measures, mode, real_links, desk) for limit in limits]
 
 
 def _judge_one(
-    limit: Limit, measures: MeasureSource, mode: str, real_links: Collection[str]
+    limit: Limit, measures: MeasureSource, mode: str, real_links: Collection[str], desk: Desk
 ) -> Verdict:
-    reason = _reason_to_skip(limit, mode, real_links)
+    reason = _reason_to_skip(limit, mode, real_links) or desk.reason_to_skip(limit.name)
     if reason:
         return Verdict(limit, None, None, None, Outcome.SKIPPED, reason)
     measured = measures.get(limit.name, limit.phase, limit.except_faults)
+    if measured is None and link_of(limit.name) in desk.unheard:
+        reason = f"{link_of(limit.name)} is a real device, and its wire is not on the record"
+        return Verdict(limit, None, None, None, Outcome.SKIPPED, reason)
     if measured is None:
         return Verdict(limit, None, None, None, Outcome.UNSET, "not measured")
     try:
@@ -201,6 +237,11 @@ def _judge_one(
     except QuantityError:
         reason = f"measured in {measured.unit!r}, the limit is in {limit.unit!r}"
         return Verdict(limit, None, None, None, Outcome.UNSET, reason)
+    return verdict_of(limit, value)
+
+
+def verdict_of(limit: Limit, value: float) -> Verdict:
+    """Return the verdict on a value that was measured, in the limit's unit."""
     margin, nearest = _margin(limit, value)
     margin_pct = 100.0 * margin / abs(nearest) if nearest and math.isfinite(margin) else None
     return Verdict(limit, value, margin, margin_pct, _outcome(limit, value, margin))
@@ -211,8 +252,14 @@ def _reason_to_skip(limit: Limit, mode: str, real_links: Collection[str]) -> str
         return f"judged in {limit.mode} mode only"
     entry = find_measure(limit.name)
     link = link_of(limit.name)
-    if entry is not None and entry.needs_truth and link in real_links:
-        return f"{link} is a real device: the world has no truth about it"
+    if entry is not None and entry.needs_truth:
+        link = _DERIVED_FROM if link is None else link
+        if link in real_links:
+            return f"{link} is a real device: the world has no truth about it"
+    if link in real_links and limit.name in _OF_THE_AIR:
+        return f"{link} is a real device: what is on the air is not on the record"
+    if limit.name.endswith(GONE) and link not in real_links:
+        return f"{link} is simulated: it cannot be pulled out"
     return ""
 
 

@@ -38,6 +38,8 @@ def whereabouts(record: RecordReader, measures: Measures, verdict: Verdict) -> s
     if window is None:
         return ""
     measure = limit.name.removeprefix(f"{link.name}.")
+    if measure == "gone":
+        return _departures(manifest, link.name)
     if measure.startswith(_GAPS):
         return _longest_gap(manifest, link, window)
     if measure == "missing":
@@ -66,6 +68,17 @@ def place(manifest: Manifest, time_ns: int) -> str:
         if phase.start_ns <= time_ns < phase.end_ns:
             return f"{phase.name}+{(time_ns - phase.start_ns) / 1e9:.1f} s"
     return f"{manifest.seconds(time_ns):.1f} s of the run"
+
+
+def _departures(manifest: Manifest, link: str) -> str:
+    """Say when a real device went away, what its port said, and whether it came back."""
+    told = []
+    for outage in manifest.result.get("gone", {}).get(link, ()):
+        start_ns, end_ns = int(outage["start_ns"]), int(outage["end_ns"])
+        reason = f" ({outage['reason']})" if outage["reason"] else ""
+        after = f"back after {(end_ns - start_ns) / 1e9:.1f} s" if end_ns else "never back"
+        told.append(f"{outage['place']} went away at {place(manifest, start_ns)}{reason}, {after}")
+    return "; ".join(told)
 
 
 def _worst(manifest: Manifest, window: Window, times_ns: Ints, values: Floats) -> str:

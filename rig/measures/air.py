@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from rig.measures.arrays import LOCAL, Readings
-from rig.measures.uplinks import Packet, counted, inside, stored_by_packet
+from rig.measures.uplinks import Packet, by_packet, count_missing, counted, inside
 from rig.measures.windows import Window
 from rig.record.manifest import MeshInfo
 from rig.record.reader import RecordReader
@@ -30,14 +30,6 @@ from server.wire.codec.decoder import Decoder, PacketError
 from server.wire.codec.profile import Profile
 from server.wire.pbuf import WireError, fields_of
 
-AIR_MEASURES = (
-    "delivery",
-    "compression_ratio",
-    "suppression_ratio",
-    "airtime",
-    "channel_utilisation",
-    "collisions",
-)
 PRIVATE_PORT = 256
 RELAY = "relay"
 _PORT_FIELD, _PAYLOAD_FIELD = 1, 2  # of Meshtastic's `Data`
@@ -92,7 +84,7 @@ class Air:
         plain_bytes = sum(packet.plain_bytes for packet in packets)
         return (plain_bytes / sent_bytes if sent_bytes and plain_bytes else None), "x"
 
-    def lost(self, stored: Readings) -> int | None:
+    def lost(self, stored: Readings, published: Readings) -> int | None:
         """Return the readings in acknowledged packets that are not in the base station's store.
 
         None where nothing was ever acknowledged. A packet that could not be unpacked here and was
@@ -101,20 +93,20 @@ class Air:
         traffic = self._traffic
         if not traffic.acknowledged:
             return None
-        kept = stored_by_packet(stored)
-        lost = 0
+        kept = by_packet(stored)
+        due: dict[Key, int] = {}
         for key in traffic.acknowledged & traffic.sent_ns.keys():
             device, boot, number = key
             is_given_up = number < traffic.given_up.get((device, boot), 0) and not kept.get(key)
             if not is_given_up:
                 packet = traffic.packets.get(key)
-                lost += max(0, (1 if packet is None else packet.readings) - kept.get(key, 0))
-        return lost
+                due[key] = 1 if packet is None else packet.readings
+        return count_missing(due, stored, published)
 
     # -- figures -----------------------------------------------------------------------------------
     def _delivery_pct(self, window: Window, stored: Readings) -> float | None:
         sent = [key for key, sent_ns in self._traffic.sent_ns.items() if inside(window, sent_ns)]
-        kept = stored_by_packet(stored)
+        kept = by_packet(stored)
         return 100.0 * sum(key in kept for key in sent) / len(sent) if sent else None
 
     def _airtime_pct(self, window: Window) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ class Readings:
     """Readings as columns. `shown_ns` is when they were committed or published; see each maker.
 
     `device` counts the devices of the manifest from 1; 0 is what came over the gateway's own links.
+    `is_compacted` is True of what stands in a segment of the store.
     """
 
     seq: Ints
@@ -60,28 +61,28 @@ class Readings:
     shown_ns: Ints
     device: Ints
     boot: Ints
+    is_compacted: Bools
 
     def __len__(self) -> int:
         return len(self.seq)
 
     def where(self, chosen: NDArray[Any]) -> Readings:
         """Return the readings at the indices, or those for which `chosen` is True."""
-        return Readings(
-            self.seq[chosen],
-            self.signal[chosen],
-            self.time_ns[chosen],
-            self.value[chosen],
-            self.received_ns[chosen],
-            self.state[chosen],
-            self.shown_ns[chosen],
-            self.device[chosen],
-            self.boot[chosen],
-        )
+        return Readings(*(column[chosen] for column in self._columns))
+
+    def followed_by(self, others: Readings) -> Readings:
+        """Return these readings and then the others."""
+        pairs = zip(self._columns, others._columns, strict=True)
+        return Readings(*(np.concatenate(pair) for pair in pairs))
+
+    @property
+    def _columns(self) -> tuple[NDArray[Any], ...]:
+        return tuple(getattr(self, field.name) for field in fields(self))
 
 
 def published_readings(record: RecordReader) -> Readings:
     """Return the published readings; shown when they arrived at the WebSocket client."""
-    arrived, seq, signal, time_ns, value, received, state, device, boot = _columns(
+    arrived, seq, signal, time_ns, value, received, state, device, boot = columns_of(
         record.published, 9
     )
     return Readings(
@@ -92,82 +93,18 @@ def published_readings(record: RecordReader) -> Readings:
         ints(received),
         ints(state),
         ints(arrived),
-        _numbered(record, device),
+        numbered(record, device),
         ints(boot),
+        np.zeros(len(seq), dtype=bool),
     )
 
 
-def stored_readings(record: RecordReader) -> Readings:
-    """Return the stored readings; shown when they were committed.
-
-    That is the first acknowledgement that covers the reading, or where none was seen, the instant
-    which the gateway wrote beside it.
-    """
-    device, seq, signal, time_ns, value, received, state, written, boot = _columns(record.stored, 9)
-    numbers, received_ns = ints(seq), ints(received)
-    devices = _numbered(record, device)
-    return Readings(
-        numbers,
-        ints(signal),
-        ints(time_ns),
-        floats(value),
-        received_ns,
-        ints(state),
-        np.where(
-            devices == LOCAL,
-            _committed_ns(record, numbers, received_ns, ints(written)),
-            _devices_committed_ns(record, devices, ints(boot), numbers, ints(written)),
-        ),
-        devices,
-        ints(boot),
-    )
-
-
-def _devices_committed_ns(
-    record: RecordReader, devices: Ints, boots: Ints, seq: Ints, written: Ints
-) -> Ints:
-    """Return when each reading of a device of its own was acknowledged, or else written."""
-    committed = written.copy()
-    parts: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
-    names = {name: number for number, name in enumerate(record.manifest.devices, LOCAL + 1)}
-    for ack in record.stored_at:
-        if ack.device in names:
-            part = parts.setdefault((names[ack.device], ack.boot), [])
-            part.append((ack.first_seq, ack.upto_seq, ack.time_ns))
-    for (device, boot), rows in parts.items():
-        first, upto, times = ints([n for row in sorted(rows) for n in row]).reshape(-1, 3).T
-        own = np.flatnonzero((devices == device) & (boots == boot))
-        index = np.clip(np.searchsorted(first, seq[own], side="right") - 1, 0, None)
-        covered = (seq[own] >= first[index]) & (seq[own] <= upto[index])
-        committed[own[covered]] = times[index[covered]]
-    return committed
-
-
-def _numbered(record: RecordReader, names: Sequence[str]) -> Ints:
+def numbered(record: RecordReader, names: Sequence[str]) -> Ints:
+    """Return the numbers of devices; see `Readings`."""
     numbers = {name: number for number, name in enumerate(record.manifest.devices, LOCAL + 1)}
     return ints([numbers.get(name, LOCAL) for name in names])
 
 
-def _committed_ns(record: RecordReader, seq: Ints, received: Ints, written: Ints) -> Ints:
-    never = np.iinfo(np.int64).max
-    committed = np.full(len(seq), never, dtype=np.int64)
-    acks: dict[int, list[tuple[int, int]]] = {}
-    for ack in record.stored_at:
-        if ack.device:
-            continue
-        acks.setdefault(ack.boot, []).append((ack.upto_seq, ack.time_ns))
-    for rows in acks.values():
-        ordered = ints([number for row in sorted(rows) for number in row]).reshape(-1, 2)
-        upto, times = ordered[:, 0], ordered[:, 1]
-        index = np.searchsorted(upto, seq).astype(np.int64)
-        found = index < len(ordered)
-        candidate = np.full(len(seq), never, dtype=np.int64)
-        candidate[found] = times[index[found]]
-        # An acknowledgement from before the reading came in is another boot's.
-        candidate[candidate < received] = never
-        committed = np.minimum(committed, candidate)
-    return np.where(committed == never, written, committed)
-
-
-def _columns(rows: Sequence[Sequence[Any]], count: int) -> list[Sequence[Any]]:
+def columns_of(rows: Sequence[Sequence[Any]], count: int) -> list[Sequence[Any]]:
+    """Return `count` columns of rows."""
     return [*zip(*rows, strict=True)] if rows else [()] * count

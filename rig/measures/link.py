@@ -2,7 +2,8 @@
 
 A reading belongs to a window by the instant at which it was measured.
 
-* latency: from the instant measured to received, committed, or arrived at a WebSocket client.
+* latency: from the instant measured to received, committed, or arrived at a WebSocket client. A
+  compacted reading whose receipt, or commit, nobody saw has none.
 * rate: readings stored per second.
 * coverage: stored of those called for. Where the plan gives a rate, rate times time is called for;
   where it says "as fast as the link allows", each sample that the world took. On CAN a rate is the
@@ -30,8 +31,10 @@ from functools import cached_property
 import numpy as np
 
 from rig.measures.arrays import Floats, Ints, floats, ints
+from rig.measures.compacted import UNSEEN
 from rig.measures.matching import EPOCH_LINK, Matched, Samples
-from rig.measures.windows import Window
+from rig.measures.stored import UNKNOWN_NS
+from rig.measures.windows import Span, Window
 
 _NS_PER_MS = 1e6
 _ROUNDING = 1e-9  # rate times duration is a product of floats
@@ -119,6 +122,34 @@ class Link:
             counts.append((self._kept(signal, window), due))
         return counts
 
+    def coverage_series(self, span: Span, step_ns: int) -> tuple[Ints, Floats]:
+        """Return (starts of spans of `step_ns` in ns, coverage in %), where anything was due."""
+        edges = np.append(np.arange(span[0], span[1], step_ns, dtype=np.int64), span[1])
+        if len(edges) < 2:
+            return ints([]), floats([])
+        seconds = np.diff(edges) / 1e9
+        nothing = np.zeros(len(seconds))
+
+        def counted(times_ns: Ints | None) -> Floats:
+            found = nothing if times_ns is None else np.histogram(times_ns, edges)[0]
+            return np.asarray(found, dtype=np.float64)
+
+        kept, all_due = nothing, nothing
+        plan = {_EPOCH_SIGNAL: None} if self.name == EPOCH_LINK else self.plan
+        for signal, rate_hz in plan.items():
+            if rate_hz is not None:
+                due = rate_hz * seconds * max(1, self.devices)
+                carried = self.carried.get(signal)
+                if carried is not None:
+                    due = np.minimum(due, counted(carried.time_ns[carried.valid]))
+            else:
+                samples = self.samples.get(signal)
+                due = counted(None if samples is None else samples.time_ns[samples.valid])
+            kept = kept + np.minimum(counted(self._kept_ns.get(signal)), due)
+            all_due = all_due + due
+        called = all_due > 0
+        return edges[:-1][called], 100.0 * kept[called] / all_due[called]
+
     def worst_coverage_pct(self, window: Window) -> float | None:
         """Return the coverage of the worst signal; None where not one reading was called for."""
         counts = self._planned(window)
@@ -150,17 +181,22 @@ class Link:
 
     def _kept(self, signal: str, window: Window) -> int:
         """Count the readings stored, each sample once."""
-        matched = self.stored.get(signal)
-        if matched is None:
-            return 0
+        return _count(self._kept_ns[signal], window) if signal in self._kept_ns else 0
+
+    @cached_property
+    def _kept_ns(self) -> dict[str, Ints]:
+        """Signal -> instants measured of what is stored, each sample once."""
+        return {signal: self._once(signal, matched) for signal, matched in self.stored.items()}
+
+    def _once(self, signal: str, matched: Matched) -> Ints:
         if self.real:
-            return _count(matched.measured_ns, window)
+            return matched.measured_ns
         sampled = np.unique(matched.sample[matched.has_sample])
         times_ns = matched.samples.time_ns[sampled]
         wanted = self.samples.get(signal)
         if wanted is not None and len(wanted.time_ns) < len(matched.samples.time_ns):
             times_ns = np.intersect1d(times_ns, wanted.time_ns)  # of changes: those alone
-        return _count(times_ns, window)
+        return times_ns
 
     # -- time -------------------------------------------------------------------------------------
     def time_errors_ms(self, window: Window) -> Floats:
@@ -250,21 +286,32 @@ def _delays(signals: Mapping[str, Matched], real: bool, *, to_shown: bool) -> tu
         readings = matched.readings
         sound = np.ones(len(readings), dtype=bool) if real else matched.has_sample
         arrived = readings.shown_ns if to_shown else readings.received_ns
+        sound &= (readings.seq != UNSEEN) & (arrived != UNKNOWN_NS)
         times.append(matched.measured_ns[sound])
         delays.append((arrived[sound] - matched.measured_ns[sound]) / _NS_PER_MS)
     return np.concatenate(times), np.concatenate(delays)
 
 
-def _errors(matched: Matched, window: Window, against: str) -> Floats:
-    chosen = matched.has_sample & window.holds(matched.measured_ns)
+def error_series(matched: Matched, against: str) -> tuple[Ints, Floats]:
+    """Return (instants measured, stored less sampled value in steps) of a signal's readings.
+
+    `against` is "wire" or "true". What has no such value (SATS has no truth) is left out.
+    """
+    chosen = matched.has_sample
     samples, sample = matched.samples, matched.sample[chosen]
     expected = (samples.wire if against == "wire" else samples.true)[sample]
     errors = matched.readings.value[chosen] - expected
-    errors = errors[~np.isnan(errors)]  # what has no truth (SATS) has no error
+    known = ~np.isnan(errors)
+    times_ns, errors = matched.measured_ns[chosen][known], errors[known]
     wraps = matched.info.wraps
     if wraps is not None:
         errors = (errors + wraps / 2) % wraps - wraps / 2
-    return errors / matched.info.resolution
+    return times_ns, errors / matched.info.resolution
+
+
+def _errors(matched: Matched, window: Window, against: str) -> Floats:
+    times_ns, errors = error_series(matched, against)
+    return errors[window.holds(times_ns)]
 
 
 def _at_one_instant(matched: Matched) -> int:

@@ -6,8 +6,10 @@ computed when it is first asked for. `rig.measures.names` lists the names and th
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rig.measures.age import ages, ages_in
-from rig.measures.air import AIR_MEASURES, Air
+from rig.measures.air import Air
 from rig.measures.arrays import (
     LOCAL,
     Floats,
@@ -23,16 +25,18 @@ from rig.measures.arrays import (
     Readings,
     percentile,
     published_readings,
-    stored_readings,
 )
 from rig.measures.bus import BUS_MEASURES, Bus, count_strange
 from rig.measures.bus import LINK as CAN_LINK
 from rig.measures.counts import (
+    count_acknowledged_lost,
     count_board_events,
     count_doubled,
     count_lost,
     count_unpublished,
     is_error_line,
+    is_exception_line,
+    most_waiting,
 )
 from rig.measures.link import Link
 from rig.measures.matching import (
@@ -45,12 +49,22 @@ from rig.measures.matching import (
     match_devices,
     samples_by_signal,
 )
-from rig.measures.names import MEASURE_NAMES
+from rig.measures.names import AIR_MEASURES, MEASURE_NAMES
 from rig.measures.position import Track, stored_track
+from rig.measures.real_links import clock_offset_ns, wire_samples
 from rig.measures.rows import count_invented, longest_gap_s, match_rows, rows_of, sound, step_ns
 from rig.measures.signals import signals_of
 from rig.measures.stale import marks_of, unmarked_s, wrongly_marked_s
+from rig.measures.starts import (
+    Count,
+    count_by_start,
+    kills_of,
+    oldest_lost_s,
+    store_recovery_s,
+    unwatched,
+)
 from rig.measures.states import degraded_pct
+from rig.measures.stored import stored_readings
 from rig.measures.uplinks import LINK as ESP32_LINK
 from rig.measures.uplinks import UPLINK_MEASURES, Uplinks
 from rig.measures.windows import Window, window_of
@@ -90,16 +104,18 @@ class Measures:
     def __init__(self, record: RecordReader) -> None:
         self.manifest: Manifest = record.manifest
         self.signals: dict[int, SignalInfo] = signals_of(record.manifest)
-        self._stored = stored_readings(record)
         self._published = published_readings(record)
+        self._stored = stored_readings(record, self._published)
         self._acknowledged = record.stored_at
         self._log_lines = record.log_lines
         self._events = record.events
-        self._marks = marks_of(record.events, record.manifest.end_ns)
+        self._marks = marks_of(record.events, record.manifest.end_ns, self._kills_ns)
         self._uplinks = Uplinks(record)
         self._air = Air(record)
         self.bus = Bus(record)
-        samples = samples_by_signal(record.samples)
+        told = wire_samples(record)
+        samples = samples_by_signal(record.samples) | told
+        self._tapped = {link for link, _ in told}
         self._devices = {name: n for n, name in enumerate(record.manifest.devices, LOCAL + 1)}
         names = {source for source, _ in samples} | set(record.manifest.plan) | set(record.links)
         names = {link_of_wire(name) for name in names}
@@ -197,8 +213,12 @@ class Measures:
             published=self._match(self._published, name, own),
             samples=own,
             plan=self.manifest.plan.get(name, {}),
-            real=name in self.manifest.real_links,
+            real=self._is_untold(name),
         )
+
+    def _is_untold(self, link: str) -> bool:
+        """Return whether a device was real and nobody heard what it said but the gateway."""
+        return link in self.manifest.real_links and link not in self._tapped
 
     def _device_link(
         self, name: str, devices: list[str], samples: dict[tuple[str, str], Samples]
@@ -214,13 +234,14 @@ class Measures:
             published=self._match_devices(self._published, numbers, own),
             samples={signal: joined(parts.values()) for signal, parts in own.items()},
             plan=self.manifest.plan.get(name, {}),
-            real=name in self.manifest.real_links,
+            real=self._is_untold(name),
             devices=len(devices),
         )
 
     def _can_link(self, info: CanInfo, carried: dict[str, Samples]) -> Link:
         """Return what the gateway read of the bus; signals with a rate are wanted in part."""
         plan = self.manifest.plan.get(CAN_LINK, {})
+        untold = self._is_untold(CAN_LINK) and not carried
         wanted = {
             name: changes(rows) if name in info.changes else rows
             for name, rows in carried.items()
@@ -232,8 +253,8 @@ class Measures:
             published=self._match(self._published, CAN_LINK, carried),
             samples=wanted,
             plan=plan,
-            carried={name: carried.get(name, NO_SAMPLES) for name in plan},
-            real=CAN_LINK in self.manifest.real_links,
+            carried={} if untold else {name: carried.get(name, NO_SAMPLES) for name in plan},
+            real=untold,
         )
 
     def _mesh_link(self, devices: list[str], samples: dict[tuple[str, str], Samples]) -> Link:
@@ -300,6 +321,9 @@ class Measures:
     ) -> dict[str, Matched]:
         matched = {}
         readings = readings.where(readings.device == LOCAL)
+        offset_ns = clock_offset_ns(self.manifest, link)
+        if offset_ns:
+            readings = dataclasses.replace(readings, time_ns=readings.time_ns + offset_ns)
         for signal in np.unique(readings.signal).tolist():
             info = self.signals.get(signal)
             if info is not None and (info.link or _DERIVED) == link:
@@ -324,6 +348,11 @@ class Measures:
             return self._of_link(link, split["name"], window, whole=phase is None)
         if name == "ingest.throughput":
             return self._throughput(window)
+        if name == "readings.waiting.max":
+            own = self._published.where(self._published.device == LOCAL)
+            acknowledged = [ack for ack in self._acknowledged if not ack.device]
+            most = most_waiting(own, acknowledged, window) if len(self._published) else None
+            return _value(most, "")
         return self._of_run(name) if phase is None else None
 
     def _of_link(self, link: Link, name: str, window: Window, *, whole: bool) -> Measured | None:
@@ -383,6 +412,9 @@ class Measures:
     def _of_continuity(
         self, link: Link, name: str, window: Window, *, whole: bool
     ) -> Measured | None:
+        if name == "gone" and whole:
+            times = self._result("gone").get(link.name)
+            return _value(None if times is None else len(times), "")
         if name == "rate":
             return _value(link.rate_per_s(window), "/s")
         if name == "coverage":
@@ -393,7 +425,10 @@ class Measures:
             return _value(link.missing(window), "")
         if name == "stale.unmarked.max":
             return _value(
-                unmarked_s(link.name, link.published, link.plan, self._marks, window), "s"
+                unmarked_s(
+                    link.name, link.published, link.plan, self._marks, window, self._kills_ns
+                ),
+                "s",
             )
         if name == "stale.wrong.max":
             return _value(wrongly_marked_s(link.name, link.published, self._marks, window), "s")
@@ -423,11 +458,32 @@ class Measures:
         paced = self.manifest.mode == "paced"
         known: dict[str, Callable[[], tuple[float | None, str]]] = {
             "readings.lost": lambda: (self._lost(), ""),
+            "readings.acknowledged.lost": lambda: (self._acknowledged_lost(), ""),
+            "readings.lost.age.max": lambda: (
+                oldest_lost_s(
+                    self._stored.where(self._stored.device == LOCAL),
+                    self._published.where(self._published.device == LOCAL),
+                    kills_of(self.manifest),
+                ),
+                "s",
+            ),
             "readings.doubled": lambda: (self._doubled(), ""),
             "readings.unpublished": lambda: (
-                count_unpublished(self._stored, self._published),
+                count_unpublished(
+                    self._stored,
+                    self._published,
+                    unwatched(self._stored, self.manifest, self._events),
+                ),
                 "",
             ),
+            "store.recovery.max": lambda: (
+                store_recovery_s(self.manifest, self._acknowledged),
+                "s",
+            ),
+            "store.compacted": lambda: (int(np.count_nonzero(self._stored.is_compacted)), ""),
+            "store.cycles": lambda: (self._result("store").get("cycles"), ""),
+            "store.segments": lambda: (self._result("store").get("segments"), ""),
+            "log.exceptions": lambda: (sum(map(is_exception_line, self._log_lines)), ""),
             "log.errors": lambda: (sum(map(is_error_line, self._log_lines)), ""),
             "gateway.exit": lambda: (gateway.get("exit"), ""),
             "gateway.cpu": lambda: (gateway.get("cpu_pct") if paced else None, "%"),
@@ -452,14 +508,28 @@ class Measures:
         return _value(committed / window.duration_s * pace, "/s")
 
     def _lost(self) -> int | None:
-        local = count_lost(
+        return _sum_of_known([self._by_start(count_lost), *self._lost_afar()])
+
+    def _acknowledged_lost(self) -> int | None:
+        local = self._by_start(lambda stored, _, acks: count_acknowledged_lost(stored, acks))
+        return _sum_of_known([local, *self._lost_afar()])
+
+    def _lost_afar(self) -> list[int | None]:
+        """Return what was acknowledged to boards, and to vehicles by radio, and is not stored."""
+        return [part.lost(self._stored, self._published) for part in (self._uplinks, self._air)]
+
+    def _by_start(self, count: Count) -> int | None:
+        return count_by_start(
+            self.manifest.result.get("boots") or [],
             self._stored.where(self._stored.device == LOCAL),
             self._published.where(self._published.device == LOCAL),
             [ack for ack in self._acknowledged if not ack.device],
+            count,
         )
-        found = [local, self._uplinks.lost(self._stored), self._air.lost(self._stored)]
-        known = [count for count in found if count is not None]
-        return sum(known) if known else None
+
+    @property
+    def _kills_ns(self) -> list[int]:
+        return [kill.start_ns for kill in kills_of(self.manifest)]
 
     def _doubled(self) -> int | None:
         if self._lost() is None:
@@ -479,7 +549,8 @@ class Measures:
     def _position_errors(self, window: Window) -> Floats:
         if self.track is None:
             return np.array([], dtype=np.float64)
-        return self.track.errors_m[window.holds(self.track.time_ns)]
+        errors_m = self.track.errors_m[window.holds(self.track.time_ns)]
+        return errors_m[~np.isnan(errors_m)]  # a real receiver's have no truth beside them
 
     def _result(self, key: str) -> dict[str, Any]:
         return self.manifest.result.get(key) or {}
@@ -487,7 +558,14 @@ class Measures:
 
 def measure(record: RecordReader) -> Measures:
     """Return the figures of the run that `record` tells of."""
-    return Measures(record)
+    # Millions of rows that all stay: to look through them for garbage takes as long as reading.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return Measures(record)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 _LATENCY_KINDS = {
@@ -508,6 +586,11 @@ def _rms(errors: Floats) -> float | None:
 
 
 _FIDELITY_OF: dict[str, Callable[[Floats], float | None]] = {"max": _largest, "rms": _rms}
+
+
+def _sum_of_known(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _value(value: float | None, unit: str) -> Measured | None:

@@ -14,6 +14,15 @@ LINKS: tuple[str, ...] = ("obd", "gps", "esp32", "mesh", "can")
 """The links that a scenario can need."""
 
 PERCENTILES: tuple[str, ...] = ("p50", "p95", "p99", "max")
+AIR_MEASURES: tuple[str, ...] = (
+    "delivery",
+    "compression_ratio",
+    "suppression_ratio",
+    "airtime",
+    "channel_utilisation",
+    "collisions",
+)
+"""Those of the link `mesh` that are read off the air itself."""
 _WILDCARD = "<name>"
 
 
@@ -127,6 +136,11 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
         "<link>.degraded", "%", "time for which the gateway said that the link was degraded"
     ),
     MeasureName("<link>.counter.<name>", "", "a counter that the link reports"),
+    MeasureName(
+        "<link>.gone",
+        "",
+        "times that the real device of a link went away though nobody had switched it off",
+    ),
     MeasureName("gps.position_error.<pNN>", "m", "distance from the truth", needs_truth=True),
     MeasureName(
         "gps.invalid",
@@ -220,13 +234,37 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
         needs_truth=True,
     ),
     MeasureName("readings.lost", "", "readings accepted and not in the store"),
+    MeasureName(
+        "readings.lost.age.max",
+        "s",
+        "longest time from the receipt of a published reading of the gateway's own links to the "
+        "kill of the gateway that took it; infinite for one that is lost otherwise",
+    ),
+    MeasureName(
+        "readings.acknowledged.lost",
+        "",
+        "readings that were acknowledged, to clients of the live stream or to who had sent them, "
+        "and are not in the store",
+    ),
     MeasureName("readings.doubled", "", "readings that are in the store more than once"),
     MeasureName(
         "readings.unpublished",
         "",
         "readings stored that a WebSocket client did not get once, and as they were stored",
     ),
+    MeasureName(
+        "readings.waiting.max", "", "most readings that were published and not committed yet"
+    ),
+    MeasureName(
+        "store.recovery.max",
+        "s",
+        "longest time from the end of a fault of the database to the next commit",
+    ),
+    MeasureName("store.compacted", "", "readings that stand in segments of the store at the end"),
+    MeasureName("store.cycles", "", "cycles of the hot log of which segments were made"),
+    MeasureName("store.segments", "", "segments in the store at the end"),
     MeasureName("log.errors", "", "lines of level error or above in the gateway's log"),
+    MeasureName("log.exceptions", "", "tracebacks in the gateway's log"),
     MeasureName("gateway.exit", "", "the gateway's exit code"),
     MeasureName("gateway.cpu", "%", "CPU time of the gateway, of one core", paced_only=True),
     MeasureName("gateway.rss", "MB", "largest resident size of the gateway", paced_only=True),

@@ -64,6 +64,7 @@ def stored_track(stored: Mapping[str, Matched]) -> Track | None:
 
 def _sampled(matched: Matched) -> tuple[Ints, Floats, Floats]:
     chosen = matched.has_sample
+    chosen[chosen] = ~np.isnan(matched.samples.true[matched.sample[chosen]])  # a real receiver
     return (
         matched.measured_ns[chosen],
         matched.readings.value[chosen],

@@ -28,19 +28,33 @@ Marks = Mapping[str, Mapping[int, Sequence[Span]]]
 """Link -> signal id -> when it was marked, in order."""
 
 
-def marks_of(events: Iterable[Event], end_ns: int) -> Marks:
-    """Return when each signal was marked as stale; a mark that is still there ends at `end_ns`."""
+def marks_of(events: Iterable[Event], end_ns: int, kills_ns: Sequence[int] = ()) -> Marks:
+    """Return when each signal was marked as stale; a mark that is still there ends at `end_ns`.
+
+    At a kill of the gateway every mark ends, for its clients know nothing of it any more.
+    """
     marks: dict[str, dict[int, list[Span]]] = {}
     begun: dict[tuple[str, int], int] = {}
+    kills = sorted(kills_ns)
+
+    def end_all(until_ns: float) -> None:
+        while kills and kills[0] <= until_ns:
+            kill_ns = kills.pop(0)
+            for (link, signal), start_ns in begun.items():
+                marks.setdefault(link, {}).setdefault(signal, []).append((start_ns, kill_ns))
+            begun.clear()
+
     for event in events:
         if event.kind != STALE_EVENT:
             continue
+        end_all(event.time_ns)
         link, listed = str(event.detail["link"]), set(event.detail["signals"])
         for key in [key for key in begun if key[0] == link and key[1] not in listed]:
             spans = marks.setdefault(link, {}).setdefault(key[1], [])
             spans.append((begun.pop(key), event.time_ns))
         for signal in listed:
             begun.setdefault((link, signal), event.time_ns)
+    end_all(np.inf)
     for (link, signal), start_ns in begun.items():
         span = (start_ns, max(start_ns, end_ns))
         marks.setdefault(link, {}).setdefault(signal, []).append(span)
@@ -53,10 +67,12 @@ def unmarked_s(
     plan: Mapping[str, float | None],
     marks: Marks,
     window: Window,
+    kills_ns: Sequence[int] = (),
 ) -> float | None:
     """Return the longest time in `window` for which a planned signal was overdue and not marked.
 
-    None where nothing that is planned was ever published.
+    At a kill of the gateway its clients lose their connection, and take nothing for fresh that is
+    from before it: there a wait ends. None where nothing that is planned was ever published.
     """
     longest: list[float] = []
     for name, rate_hz in plan.items():
@@ -64,7 +80,7 @@ def unmarked_s(
         if matched is None or not rate_hz or not len(matched.readings):
             continue
         allowed_ns = round(OVERDUE_PERIODS / rate_hz * _NS_PER_S)
-        overdue = Window(tuple(_overdue(matched, allowed_ns, window)))
+        overdue = Window(tuple(_overdue(matched, allowed_ns, window, kills_ns)))
         bare = overdue.without(_spans(marks, link, matched))
         longest.append(_longest_s(bare.spans, window))
     return max(longest, default=None)
@@ -83,12 +99,17 @@ def wrongly_marked_s(
     return _longest_s(spans, window)
 
 
-def _overdue(matched: Matched, allowed_ns: int, window: Window) -> Iterable[Span]:
+def _overdue(
+    matched: Matched, allowed_ns: int, window: Window, kills_ns: Sequence[int]
+) -> Iterable[Span]:
     arrived = np.sort(matched.readings.shown_ns)
     end_ns = max((end for _, end in window.spans), default=0)
     edges = np.append(arrived, max(end_ns, int(arrived[-1])))
     for index in np.flatnonzero(np.diff(edges) > allowed_ns).tolist():
-        yield int(edges[index]) + allowed_ns, int(edges[index + 1])
+        begin_ns, end_ns = int(edges[index]), int(edges[index + 1])
+        end_ns = min((kill for kill in kills_ns if begin_ns <= kill < end_ns), default=end_ns)
+        if begin_ns + allowed_ns < end_ns:
+            yield begin_ns + allowed_ns, end_ns
 
 
 def _outlived(matched: Matched, marks: Marks, link: str) -> Iterable[Span]:

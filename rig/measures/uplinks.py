@@ -15,13 +15,15 @@ package carries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from rig.measures.arrays import Ints, Readings
+from rig.measures.compacted import UNSEEN
 from rig.measures.windows import Window
 from rig.record.reader import RecordReader
 from rig.record.streams import http_stream_name
@@ -30,7 +32,7 @@ from server.wire import frame
 from server.wire.codec.checks import content_hash
 from server.wire.codec.decoder import Decoded, Decoder, PacketError
 from server.wire.codec.profile import Profile
-from server.wire.telemetry_pb2 import Downlink, Hello, Uplink
+from server.wire.telemetry_pb2 import Downlink, Hello, TimeBase, Uplink
 
 LINK = "esp32"
 UPLINK_MEASURES = ("compression_ratio", "suppression_ratio", "bits_per_reading", "queue_max")
@@ -44,6 +46,8 @@ PACKET_SHIFT = 16
 
 Key = tuple[int, int, int]
 """A packet's device, boot and number."""
+PacketListener = Callable[[int, int, int, TimeBase, Profile, Decoded], None]
+"""Takes device, boot, instant sent, the message's time base, profile and what a packet says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,9 @@ class _Acks:
 class Uplinks:
     """The boards' traffic with the gateway in one record; read when it is first asked for."""
 
-    def __init__(self, record: RecordReader) -> None:
+    def __init__(self, record: RecordReader, on_packet: PacketListener | None = None) -> None:
         self._record = record
+        self._on_packet = on_packet
 
     def figure(self, name: str, window: Window | None) -> tuple[float | None, str]:
         """Return one of `UPLINK_MEASURES` with its unit; `window` None: all that was ever sent."""
@@ -105,7 +110,7 @@ class Uplinks:
         plain_bytes = sum(packet.plain_bytes for packet in packets)
         return (plain_bytes / sent_bytes if sent_bytes and plain_bytes else None), "x"
 
-    def lost(self, stored: Readings) -> int | None:
+    def lost(self, stored: Readings, published: Readings) -> int | None:
         """Return the readings in acknowledged packets that are not in the store.
 
         None where nothing was ever acknowledged. A packet that could not be unpacked here and was
@@ -113,23 +118,25 @@ class Uplinks:
         """
         if not self._traffic.acknowledged:
             return None
-        kept = stored_by_packet(stored)
-        lost = 0
+        due: dict[Key, int] = {}
         for (device, boot), acks in self._traffic.acknowledged.items():
             numbers = {*range(acks.below), *acks.also}
             for key in ((device, boot, number) for number in numbers):
                 if key not in self._traffic.given_up:
                     packet = self._traffic.packets.get(key)
-                    due = packet.readings if packet is not None else 1
-                    lost += max(0, due - kept.get(key, 0))
-        return lost
+                    due[key] = packet.readings if packet is not None else 1
+        return count_missing(due, stored, published)
+
+    def follow(self) -> None:
+        """Read all of it now: `on_packet` hears of each packet that can be unpacked."""
+        _ = self._traffic
 
     @cached_property
     def _traffic(self) -> _Traffic:
         traffic = _Traffic()
         profiles = dict(shipped_profiles())
         followers = [
-            _Follower(self._record, device, number, traffic, profiles)
+            _Follower(self._record, device, number, traffic, profiles, self._on_packet)
             for number, (device, link) in enumerate(self._record.manifest.devices.items(), 1)
             if link == LINK
         ]
@@ -153,8 +160,10 @@ class _Follower:
         number: int,
         traffic: _Traffic,
         profiles: dict[bytes, Profile],
+        on_packet: PacketListener | None = None,
     ) -> None:
         self._record = record
+        self._on_packet = on_packet
         self._device = device
         self._number = number
         self._traffic = traffic
@@ -208,6 +217,8 @@ class _Follower:
             if decoded is None:
                 continue
             profile, packet = decoded
+            if self._on_packet is not None:
+                self._on_packet(self._number, boot, time_ns, message.time, profile, packet)
             key = (self._number, boot, packet.seq)
             if key not in traffic.packets:
                 traffic.packets[key] = counted(time_ns, profile, packet)
@@ -260,9 +271,30 @@ def counted(time_ns: int, profile: Profile, packet: Decoded) -> Packet:
     return Packet(time_ns, readings, plain_bytes, packet.transmitted, packet.suppressed)
 
 
-def stored_by_packet(stored: Readings) -> dict[Key, int]:
-    """Return how many readings of each packet are in the store."""
-    numbers: Ints = np.stack((stored.device, stored.boot, stored.seq), axis=1)
+def count_missing(due: Mapping[Key, int], stored: Readings, published: Readings) -> int:
+    """Return how many readings of packets are not in the store.
+
+    A compacted reading that no client saw may belong to any packet of its device and start, of
+    which as many readings were not seen.
+
+    Args:
+        due: packet -> readings that are in it.
+    """
+    kept, shown = by_packet(stored), by_packet(published)
+    unseen = stored.where(stored.seq == UNSEEN)
+    spare = Counter(zip(unseen.device.tolist(), unseen.boot.tolist(), strict=True))
+    missing = 0
+    for key, readings in due.items():
+        hidden = min(spare[key[:2]], max(0, readings - max(kept.get(key, 0), shown.get(key, 0))))
+        spare[key[:2]] -= hidden
+        missing += max(0, readings - kept.get(key, 0)) - hidden
+    return missing
+
+
+def by_packet(readings: Readings) -> dict[Key, int]:
+    """Return how many different readings there are of each packet."""
+    readings = readings.where(readings.seq != UNSEEN)
+    numbers: Ints = np.stack((readings.device, readings.boot, readings.seq), axis=1)
     numbers = np.unique(numbers, axis=0)
     numbers[:, 2] = (numbers[:, 2] - 1) >> PACKET_SHIFT
     packets, counts = np.unique(numbers, axis=0, return_counts=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rig.errors import RigError
+from rig.pytest_plugin.bench import desk_of, obstacle, write_suite_properties
 from rig.pytest_plugin.plugin import ALLOWED_SKIPS, SLOW_MARKS, in_ci, is_allowed_skip
 
 if TYPE_CHECKING:
@@ -69,8 +70,17 @@ class ScenarioItem(pytest.Item):
         from rig.runner.request import Request
 
         self.scenario = scenario
+        desk = desk_of(self.config)
         mode = self.config.getoption("--rig-mode") or scenario.mode
-        self.request = Request(scenario, seed, mode, folder=self.config.invocation_params.dir)
+        if desk is not None:
+            mode = "paced"
+        self.request = Request(
+            scenario,
+            seed,
+            mode,
+            folder=self.config.invocation_params.dir,
+            bench=None if desk is None else desk.bench.path,
+        )
         self.finished: Run | None = None
         for tag in scenario.tags:
             if tag in SLOW_MARKS:
@@ -82,7 +92,11 @@ class ScenarioItem(pytest.Item):
             self.add_marker(pytest.mark.timeout(0))
 
     def runtest(self) -> None:
-        run = _pool_of(self).result_of(self)
+        pool = _pool_of(self)
+        reason = obstacle(self.config, self.scenario)
+        if reason:
+            pytest.skip(reason)
+        run = pool.result_of(self)
         self.finished = run
         self.user_properties += properties(run)
         if run.verdicts:
@@ -144,9 +158,10 @@ class Pool:
         lock = runs / LOCK_FILE if alone else None
         self.runner: Runner = Runner(runs, jobs=jobs, machine_lock=lock)
         self._futures: dict[Request, Future[Run]] = {}
-        if not alone:
+        write_suite_properties(config)
+        if not alone and desk_of(config) is None:  # before each run the desk is looked at
             for item in session.items:
-                if isinstance(item, ScenarioItem):
+                if isinstance(item, ScenarioItem) and not obstacle(config, item.scenario):
                     self._futures[item.request] = self.runner.submit(item.request)
 
     def result_of(self, item: ScenarioItem) -> Run:

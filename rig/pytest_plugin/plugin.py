@@ -37,6 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run every scenario on this clock (default: the scenario's own)",
     )
     group.addoption(
+        "--rig-bench",
+        metavar="FILE",
+        help="which links are real (telerig bench --help); every scenario is then paced",
+    )
+    group.addoption(
         "--rig-runs", metavar="DIR", help="folder for the records (default: runs in the rootdir)"
     )
     group.addoption(
@@ -63,6 +68,10 @@ def pytest_configure(config: pytest.Config) -> None:
             "markers", f"{mark}: a scenario that takes longer; run it with -m {mark}"
         )
     config.addinivalue_line("markers", "paced: a scenario in wall time")
+    if config.getoption("--rig-bench"):
+        from rig.pytest_plugin.bench import prepare_desk
+
+        prepare_desk(config)
     if not hasattr(config, "workerinput"):  # xdist: its controller hears of every run
         from rig.pytest_plugin.reports import ScenarioReports
 
@@ -144,6 +153,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     is_ours = item.path.name.endswith(SUFFIX)
+    if is_ours and isinstance(report.longrepr, tuple):  # a skip: where it is, not where we raise it
+        report.longrepr = (str(item.path), 1, report.longrepr[2])
     _forbid_skip(report, item.config, is_ours=is_ours)
     if is_ours and call.when == "call":
         scenario: ScenarioItem = item  # type: ignore[assignment]

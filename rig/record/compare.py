@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -52,12 +53,19 @@ class Divergence:
         return "\n".join(lines)
 
 
-def compare(first: RecordReader, second: RecordReader) -> Divergence | None:
+def compare(
+    first: RecordReader, second: RecordReader, only: Collection[str] = ()
+) -> Divergence | None:
     """Return where the traces of two records first differ in the world's time, or None.
 
-    Only streams of the trace count. A stream that one record lacks differs at its first row.
+    Only streams of the trace count, and of these those named in `only` if it names some. A stream
+    that one record lacks differs at its first row.
     """
-    streams = {s.name: s for s in (*first.streams, *second.streams) if s.in_trace}
+    streams = {
+        s.name: s
+        for s in (*first.streams, *second.streams)
+        if s.in_trace and (not only or s.name in only)
+    }
     found = [
         divergence
         for stream in streams.values()
@@ -81,7 +89,7 @@ def _first_difference(
     ):
         if line_a != line_b:
             row_a, row_b = _row(line_a), _row(line_b)
-            times = [row[stream.time_column] for row in (row_a, row_b) if row is not None]
+            times = [stream.time_ns(row) for row in (row_a, row_b) if row is not None]
             context = [msgspec.json.decode(line) for line in before]
             return Divergence(stream.name, index, min(times), row_a, row_b, context)
         before.append(line_a)

@@ -11,6 +11,8 @@ from rig.judge.limits import Limit
 from rig.record.errors import RecordError
 
 FORMAT = 1
+CAPTURED, LOGGED = "captured", "logged"
+WIRES_ALONE = (CAPTURED, LOGGED)
 
 
 class PhaseWindow(msgspec.Struct, array_like=True, frozen=True):
@@ -80,13 +82,32 @@ class CanInfo(msgspec.Struct, frozen=True):
     late_ns: int = 0
 
 
+class WireInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a recorded wire was, as far as it matters to who plays it.
+
+    Attributes:
+        baud: of the line at its start; 0: unknown.
+        paced: what the host said stands at the instant at which it had reached the device. False:
+            at the instant at which it was handed over to the port (a tap).
+        frame_us: quantum of arrival times.
+        place: of a real device: its path or URL.
+        about: what it is, in words.
+    """
+
+    baud: int = 0
+    paced: bool = False
+    frame_us: int = 0
+    place: str = ""
+    about: str = ""
+
+
 class Manifest(msgspec.Struct, kw_only=True):
     """What a record says about its run. All times are the world's UTC in nanoseconds.
 
     Attributes:
         scenario: the scenario's name.
         seed: the seed of every random stream.
-        mode: "virtual" or "paced".
+        mode: "virtual" or "paced"; "captured" or "logged" where no gateway was judged.
         epoch_ns: the world's UTC at virtual second 0.
         format: version of the record's format.
         scenario_path: the file, as the user named it.
@@ -104,6 +125,9 @@ class Manifest(msgspec.Struct, kw_only=True):
         mesh: the radios, where the run has some.
         can: the CAN bus, where the run has the link.
         real_links: links whose device was real: the world has no truth about them.
+        bench: what stood on the desk, with the identities of what was real; empty: nothing was.
+        wires: wire -> what it was; empty in records of before.
+        played: the record whose wires were played, and what the players counted; empty: none was.
         limits: what was declared, so that the run can be judged again.
         versions: of Python, of telerig and its libraries, of the gateway's sources.
         result: what only the runner can know; see `rig.record.writer.RecordWriter.close`.
@@ -129,11 +153,19 @@ class Manifest(msgspec.Struct, kw_only=True):
     mesh: MeshInfo | None = None
     can: CanInfo | None = None
     real_links: list[str] = []
+    bench: dict[str, Any] = {}
+    wires: dict[str, WireInfo] = {}
+    played: dict[str, Any] = {}
     limits: list[Limit] = []
     versions: dict[str, str] = {}
     result: dict[str, Any] = {}
     hashes: dict[str, str] = {}
     trace_sha256: str = ""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it is a run of a gateway; a capture has nobody to judge."""
+        return self.mode not in WIRES_ALONE
 
     @property
     def start_ns(self) -> int:

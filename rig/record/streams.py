@@ -10,6 +10,7 @@ gzip level 1 took 0.26 us and left 8.6 MB.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -63,7 +64,11 @@ class Published(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A reading as the store gives it back; `boot` only for a device of its own."""
+    """A reading as the store gives it back; `boot` only for a device of its own.
+
+    Of a reading that stands in a segment `seq`, `received_ns` and `written_ns` are 0, because
+    segments do not keep them, and `time_ns` is in the steps that its signal has there.
+    """
 
     device: str
     seq: int
@@ -170,12 +175,19 @@ class Stream:
         row: the type of a row.
         time_column: the column that places a row in time.
         in_trace: True where its bytes belong to the trace hash.
+        other_column: places those rows in time that have a 0 there.
     """
 
     name: str
     row: Any
     time_column: int
     in_trace: bool
+    other_column: int = 0
+
+    def time_ns(self, row: Sequence[Any]) -> int:
+        """Return the instant at which a row stands."""
+        time_ns: int = row[self.time_column] or row[self.other_column]
+        return time_ns
 
     @property
     def file_name(self) -> str:
@@ -187,7 +199,7 @@ class Stream:
 TRUTH = Stream("truth", list[float | None], 0, in_trace=True)
 SAMPLES = Stream("samples", Sample, 0, in_trace=True)
 PUBLISHED = Stream("published", Published, 0, in_trace=True)
-STORED = Stream("stored", Stored, 5, in_trace=True)
+STORED = Stream("stored", Stored, 5, in_trace=True, other_column=3)
 STORED_AT = Stream("stored_at", StoredAt, 2, in_trace=False)
 EVENTS = Stream("events", Event, 0, in_trace=False)
 FIXED_STREAMS = (TRUTH, SAMPLES, PUBLISHED, STORED, STORED_AT, EVENTS)

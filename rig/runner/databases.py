@@ -1,10 +1,18 @@
-"""One PostgreSQL server for many runs, and a fresh database for each."""
+"""One PostgreSQL server for many runs, and a fresh database for each.
+
+Where there are many runs, their databases are copies of one that `telerig migrate` has prepared:
+a gateway that finds its schema there saves the server 0.1 s of CPU time. The first runs get empty
+ones, so what a gateway does at its very first start goes on being tried.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
+import subprocess
+import sys
 import threading
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +22,15 @@ from server.store.shown_url import shown
 
 URL_VARIABLE = "TELERIG_DATABASE_URL"
 CONNECT_TIMEOUT_S = 10.0
+MIGRATE_TIMEOUT_S = 60.0
+EMPTY_ONES = 2  # databases before a template is worth its making
+# The faster way where its checkpoint costs nothing; PostgreSQL 15 was the first to have a choice.
+MAY_COPY_FILES = """
+    SELECT current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000
+"""
+SETTINGS_VARIABLES = (
+    "TELERIG_"  # the gateway's settings; for `telerig migrate` the URL alone counts
+)
 
 
 class DatabaseServerError(RigError):
@@ -21,7 +38,7 @@ class DatabaseServerError(RigError):
 
 
 class Databases:
-    """Hands out empty databases; the server is started when the first one is asked for.
+    """Hands out databases without a row; the server is started when the first one is asked for.
 
     `TELERIG_DATABASE_URL` names another server: its user must be allowed to create databases. The
     embedded server does not sync to disk: a run's database does not outlive the run.
@@ -31,9 +48,12 @@ class Databases:
         self._embedded: Any = None
         self._server_url = os.environ.get(URL_VARIABLE, "")
         self._lock = threading.Lock()
+        self._count = 0
+        self._template = ""
+        self._copy_clause = ""
 
     def fresh(self) -> str:
-        """Create an empty database and return its URL.
+        """Create a database that no gateway has used and return its URL.
 
         Raises:
             DatabaseServerError: the server cannot be started or reached, or refuses.
@@ -41,9 +61,11 @@ class Databases:
         with self._lock:
             if not self._server_url:
                 self._server_url = self._start_embedded()
-        # Other machines may use the same server: a number would not be unique.
-        name = f"telerig_{secrets.token_hex(8)}"
-        self._run(f"CREATE DATABASE {name}")
+            self._count += 1
+            if self._count == EMPTY_ONES + 1:
+                self._make_template()
+        name = _new_name()
+        self._run(f"CREATE DATABASE {name}{self._copy_clause}")
         return with_database(self._server_url, name)
 
     def drop(self, url: str) -> None:
@@ -62,6 +84,11 @@ class Databases:
                 self._embedded.stop()
                 self._embedded = None
                 self._server_url = ""
+            elif self._template:
+                with contextlib.suppress(DatabaseServerError):  # it has gone, and all with it
+                    self._run(f"DROP DATABASE IF EXISTS {self._template} WITH (FORCE)")
+            self._template = self._copy_clause = ""
+            self._count = 0
 
     def __enter__(self) -> Databases:
         return self
@@ -81,11 +108,36 @@ class Databases:
         self._embedded = embedded
         return url
 
-    def _run(self, statement: str) -> None:
+    def _make_template(self) -> None:
+        """Prepare a database by the command of production; where that fails, go on without."""
+        template = _new_name()
+        self._run(f"CREATE DATABASE {template}")
+        self._template = template
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(SETTINGS_VARIABLES)
+        }
+        environment[URL_VARIABLE] = with_database(self._server_url, template)
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(
+                [sys.executable, "-m", "rig.cli", "migrate"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=MIGRATE_TIMEOUT_S,
+                check=True,
+            )
+            self._copy_clause = f" TEMPLATE {template}"
+            if self._run(MAY_COPY_FILES):
+                self._copy_clause += " STRATEGY FILE_COPY"
+
+    def _run(self, statement: str) -> Any:
+        """Return what the statement says first."""
         import asyncpg
 
         try:
-            asyncio.run(_execute(self._server_url, statement))
+            return asyncio.run(_execute(self._server_url, statement))
         # ValueError: what is no URL at all.
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             found = " ".join(str(error).split())
@@ -106,11 +158,16 @@ def with_database(url: str, name: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/{name}{query}"
 
 
-async def _execute(url: str, statement: str) -> None:
+def _new_name() -> str:
+    # Other machines may use the same server: a number would not be unique.
+    return f"telerig_{secrets.token_hex(8)}"
+
+
+async def _execute(url: str, statement: str) -> Any:
     import asyncpg
 
     connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     try:
-        await connection.execute(statement)
+        return await connection.fetchval(statement)
     finally:
         await connection.close()

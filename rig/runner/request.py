@@ -29,6 +29,10 @@ class Request:
         preload: see `rig.worker.job.Job`.
         wall_limit_s: see `rig.worker.job.Job`.
         folder: the working folder, from which `command` works.
+        pace: simulated seconds per wall second of a paced run.
+        bench: file that says which links are real; None: none is. Such a run is paced.
+        anew: True has its worker's interpreter started anew, not forked from one that has imported
+            everything.
     """
 
     scenario: Scenario
@@ -37,6 +41,9 @@ class Request:
     preload: str = ""
     wall_limit_s: float = WALL_LIMIT_S
     folder: Path = field(default_factory=Path.cwd)
+    pace: float = 1.0
+    bench: Path | None = None
+    anew: bool = False
 
     @property
     def title(self) -> str:
@@ -53,6 +60,11 @@ class Request:
         """The one command that repeats the run."""
         variant = ["--variant", self.scenario.variant] if self.scenario.variant else []
         mode = [] if self.mode == self.scenario.mode else ["--mode", self.mode]
+        if self.pace != 1.0:
+            mode = ["--pace", f"{self.pace:g}"]  # such a run is paced
+        if self.bench is not None:
+            bench = os.path.relpath(self.bench, self.folder)
+            mode = [*(mode if self.pace != 1.0 else ()), "--bench", bench]  # and so is this one
         return shlex.join(["telerig", "run", self.path, "--seed", str(self.seed), *variant, *mode])
 
 

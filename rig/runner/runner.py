@@ -17,6 +17,7 @@ from rig.errors import RigError
 from rig.judge.judgement import judge_folder
 from rig.judge.whereabouts import whereabouts
 from rig.runner.databases import Databases
+from rig.runner.nursery import Nurseries
 from rig.runner.request import Request, Run
 from rig.runner.runs_folder import new_run_folder
 from rig.runner.scratch import ScratchFolder
@@ -26,6 +27,7 @@ from rig.worker.job import Failed, Finished, Job, Progress
 __all__ = ["Request", "Run", "Runner", "default_jobs"]
 
 ProgressListener = Callable[[Request, Progress], None]
+StartListener = Callable[[Request, Path], None]
 LOCK_LOOK_S = 0.1
 
 
@@ -57,6 +59,7 @@ class Runner:
         runs: folder under which each run gets its own.
         jobs: workers at a time. A paced run always has the machine to itself.
         on_progress: called from worker threads.
+        on_start: gets the folder of each run as soon as it has one; from worker threads.
         machine_lock: file on which several runners agree that a paced run is alone.
     """
 
@@ -66,20 +69,24 @@ class Runner:
         *,
         jobs: int = 1,
         on_progress: ProgressListener | None = None,
+        on_start: StartListener | None = None,
         machine_lock: Path | None = None,
     ) -> None:
         self._runs = runs.absolute()
         self._jobs = jobs
         self._on_progress = on_progress
+        self._on_start = on_start
         self._machine_lock = machine_lock
         self._scratch: ScratchFolder | None = None
         self._databases = Databases()
+        self._nurseries = Nurseries()
         self._waiting: deque[_Order] = deque()
         self._changed = threading.Condition()
         self._running = 0
         self._exclusive = False
         self._closed = False
-        self._workers: set[WorkerProcess] = set()
+        self._workers: dict[Path, WorkerProcess] = {}
+        self._stopped: set[Path] = set()
         self._threads: list[threading.Thread] = []
 
     def submit(self, request: Request) -> Future[Run]:
@@ -98,6 +105,16 @@ class Runner:
         """Run one scenario and wait for it."""
         return self.submit(request).result()
 
+    def stop(self, folder: Path) -> bool:
+        """End the run of a folder now; return False if none of this runner's goes on there."""
+        with self._changed:
+            worker = self._workers.get(folder.absolute())
+            if worker is None:
+                return False
+            self._stopped.add(folder.absolute())
+            worker.kill()
+            return True
+
     def close(self) -> None:
         """Stop what runs, and the database server; leave nothing behind but records."""
         with self._changed:
@@ -105,11 +122,12 @@ class Runner:
             for order in self._waiting:
                 order.future.cancel()
             self._waiting.clear()
-            for worker in self._workers:
+            for worker in self._workers.values():
                 worker.kill()
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        self._nurseries.close()
         self._databases.close()
         if self._scratch is not None:
             self._scratch.close()
@@ -169,6 +187,8 @@ class Runner:
         with contextlib.ExitStack() as stack:
             urls = [self._database(stack) for _ in request.scenario.gateways]
             run = Run(request, new_run_folder(self._runs, request))
+            if self._on_start is not None:
+                self._on_start(request, run.folder)
             try:
                 self._drive(run, urls, order.environment)
                 if not run.failure:
@@ -202,25 +222,47 @@ class Runner:
             command=request.command,
             wall_limit_s=request.wall_limit_s,
             preload=request.preload,
+            pace=request.pace,
+            bench=None if request.bench is None else request.bench.absolute(),
         )
         environment = {**environment, "TMPDIR": str(self._scratch_folder())}
-        worker = WorkerProcess(request.mode, job, environment, request.folder)
+        worker = WorkerProcess(
+            request.mode,
+            job,
+            environment,
+            request.folder,
+            self._nurseries if request.mode == "virtual" and not request.anew else None,
+            self._cores(),
+        )
         start_s = time.monotonic()
         with worker:
             with self._changed:
                 if self._closed:
                     raise RunnerClosedError("the run was stopped before it began")
-                self._workers.add(worker)
+                self._workers[run.folder] = worker
             try:
                 self._listen(worker, run)
-                if run.failure:
+                if run.folder in self._stopped:
+                    run.failure = "it was stopped from the page"
+                elif run.failure:
                     run.failure += worker.hint()
                 elif not run.trace_sha256:
                     run.failure = worker.obituary()
             finally:
                 with self._changed:
-                    self._workers.discard(worker)
+                    self._workers.pop(run.folder, None)
         run.wall_s = run.wall_s or time.monotonic() - start_s
+
+    def _cores(self) -> list[int]:
+        """On which cores the calling thread's worker runs: one of its own where there are several.
+
+        Its threads take turns: woken on other cores they cost a fifth more CPU time and longer.
+        """
+        cores = sorted(os.sched_getaffinity(0))
+        if self._jobs == 1:
+            return cores
+        slot = self._threads.index(threading.current_thread())
+        return [cores[slot % len(cores)]]
 
     def _listen(self, worker: WorkerProcess, run: Run) -> None:
         for message in worker.messages():

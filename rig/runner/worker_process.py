@@ -6,13 +6,14 @@ import contextlib
 import os
 import select
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from rig.runner.nursery import Nurseries
+from rig.runner.process import PlainProcess, Process
 from rig.worker.job import Job, Message, decode_message, encode
 from rig.worker.watchdog import WATCHDOG_WORD
 
@@ -33,50 +34,69 @@ class WorkerProcess:
         job: what it is to run.
         environment: all of its environment variables.
         working_folder: relative paths of the scenario start here.
+        nurseries: where it may come from; None starts it alone.
+        cores: on which it runs if it comes from there.
     """
 
     def __init__(
-        self, mode: str, job: Job, environment: Mapping[str, str], working_folder: Path
+        self,
+        mode: str,
+        job: Job,
+        environment: Mapping[str, str],
+        working_folder: Path,
+        nurseries: Nurseries | None = None,
+        cores: Sequence[int] = (),
     ) -> None:
         self._mode = mode
         self._job = job
         self._environment = environment
         self._working_folder = working_folder
-        self._process: subprocess.Popen[bytes] | None = None
+        self._nurseries = nurseries
+        self._cores = cores
+        self._process: Process | None = None
+        self._lock = threading.Lock()
+        self._was_killed = False
         self._was_silent = False
         self.stderr_path = job.folder / STDERR_FILE
 
     def __enter__(self) -> WorkerProcess:
-        # A group of its own: Ctrl-C in a terminal reaches the starter alone, which ends the group.
-        with self.stderr_path.open("ab") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "rig.worker", self._mode, str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env={**self._environment, "PYTHONUNBUFFERED": "1"},
-                cwd=self._working_folder,
-                process_group=0,
-            )
+        self._start(self._nurseries)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
         process = self._running()
         process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        process.close()
         with contextlib.suppress(OSError):
             if self.stderr_path.stat().st_size == 0:
                 self.stderr_path.unlink()
 
     def kill(self) -> None:
         """End the worker and all that it started, now; from any thread, at any time."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        with self._lock:
+            self._was_killed = True
+            if self._process is not None:
+                self._process.kill()
+
+    def _start(self, nurseries: Nurseries | None) -> None:
+        process: Process | None = None
+        with self.stderr_path.open("ab") as stderr:
+            if nurseries is not None:
+                process = nurseries.process(
+                    self._environment, self._working_folder, self._cores, stderr
+                )
+            if process is None:
+                process = PlainProcess(self._mode, self._environment, self._working_folder, stderr)
+        self._process = process
+
+    def _start_alone(self) -> None:
+        """Start it again where its nursery did not bear it."""
+        with self._lock:
+            if self._was_killed:
+                return
+            self._running().close()
+            self._start(None)
 
     def messages(self) -> Iterator[Message]:
         """Send the job and give what the worker says, until it has nothing more to say.
@@ -84,21 +104,23 @@ class WorkerProcess:
         It has a watchdog of its own; one that is silent for far longer (stopped, or stuck in the
         kernel) is killed.
         """
+        yield from self._listen()
+        if self._running().was_never_born:
+            self._start_alone()
+            yield from self._listen()
+
+    def _listen(self) -> Iterator[Message]:
         process = self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # it ended at once: see what it left behind
-            process.stdin.write(encode(self._job))
-            process.stdin.close()
+            process.give(encode(self._job))
         silence_ms = (self._job.wall_limit_s + GRACE_S) * 1000
         poll = select.poll()
-        poll.register(process.stdout, select.POLLIN)
+        poll.register(process.output, select.POLLIN)
         rest = b""
         while poll.poll(silence_ms):
-            data = os.read(process.stdout.fileno(), READ_BYTES)
+            data = os.read(process.output, READ_BYTES)
             if not data:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(END_WAIT_S)
+                process.wait(END_WAIT_S)
                 return
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
@@ -117,6 +139,7 @@ class WorkerProcess:
                 "time and was killed"
             )
         code = self._running().wait()
+        assert code is not None
         lines = self._stderr_lines()
         dump = next((line for line in lines if line.startswith(WATCHDOG_WORD)), None)
         if dump is not None:
@@ -140,7 +163,7 @@ class WorkerProcess:
         """Say where its traceback is, if there is one."""
         return f"; see {self.stderr_path}" if self._stderr_lines() else ""
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Process:
         assert self._process is not None, "use it as a context manager"
         return self._process
 

@@ -67,6 +67,14 @@ def recording_duration_s(node: Node, path: Path) -> float:
     return float(times_s[-1] - times_s[0])
 
 
+def trace_from(trace: Trace, start_s: float) -> Trace:
+    """Return the rest of `trace` from `start_s` on."""
+    times_s, speeds_kph = trace
+    first = bisect.bisect_right(times_s, start_s)
+    later_s = (0.0, *(time_s - start_s for time_s in times_s[first:]))
+    return later_s, (_speed_at(trace, start_s), *speeds_kph[first:])
+
+
 def fit_trace(trace: Trace, duration_s: float) -> Trace:
     """Return `trace` cut, or repeated from its start, to exactly `duration_s`."""
     times_s, speeds_kph = trace
@@ -102,7 +110,7 @@ def _speed_at(trace: Trace, time_s: float) -> float:
 def phase_trace(phase: PhaseSpec) -> Trace:
     """Return the speed trace of a `cycle` or `drive` phase, from 0 s to its duration."""
     if phase.cycle is not None:
-        return fit_trace(load_trace(phase.cycle), phase.duration_s)
+        return fit_trace(trace_from(load_trace(phase.cycle), phase.from_s), phase.duration_s)
     if phase.path is None:
         raise ValueError(f"phase {phase.name!r}: expected a cycle or a file, got neither")
     recording = load_recording(phase.path)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rig.faults.catalogue import FAULT_KINDS, FaultKind, Parameter
+from rig.faults.catalogue import FAULT_KINDS, TARGETS, FaultKind, Parameter
 from rig.faults.spec import FaultSpec
 from rig.measures.names import LINKS
 from rig.quantity import DURATION, QuantityError
 from rig.scenario.document import Entry, Node, Table, suggestion
+from rig.scenario.model import MESH, Scenario
 
 FAULT_KEYS = ("at", "in", "on", "for", "every", "as")
 MAXIMUM_STRIKES = 10_000  # of one fault; more is a typing accident in `every:`
@@ -18,6 +19,21 @@ MAXIMUM_STRIKES = 10_000  # of one fault; more is a typing accident in `every:`
 _SLACK_S = 1e-9
 
 Windows = Sequence[tuple[str, float, float]]
+ESP32 = "esp32"
+
+
+def wires_of(scenario: Scenario) -> dict[str, tuple[str, ...]]:
+    """Return what a fault can strike of each link of this scenario; see `FaultKind.wires`."""
+    from rig.can.setup import can_doors
+
+    wires: dict[str, tuple[str, ...]] = dict.fromkeys(scenario.needs, ("serial",))
+    if scenario.world.mesh.transport == "tcp":
+        wires[MESH] = ("tcp",)
+    if scenario.world.esp32.transport == "wifi":
+        wires[ESP32] = ("serial", "wifi")
+    for link, spec in can_doors(scenario).items():
+        wires[link] = ("tcp" if spec.door == "socketcand" else "serial", "bus")
+    return wires
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +85,10 @@ def _read_fault(node: Node, windows: Windows, needs: Sequence[str]) -> FaultSpec
 
 def _read_link(table: Table, kind: FaultKind, needs: Sequence[str]) -> str:
     node = table.require("on", f"on: {kind.links[0]}")
-    link = node.as_word(LINKS, "a link")
+    link = node.as_word((*LINKS, *TARGETS), "a link, or what else can be struck")
     if link not in kind.links:
         raise node.error(f"a link that {kind.word!r} can strike: {', '.join(kind.links)}")
-    if link not in needs:
+    if link not in (*needs, *TARGETS):
         hint = f"add it: needs: [{', '.join((*needs, link))}]"
         raise node.error(f"a link that the scenario needs: {', '.join(needs)}", hint=hint)
     return link
@@ -86,7 +102,7 @@ def _read_duration_s(table: Table, entry: Entry, kind: FaultKind) -> float | Non
             raise outer.key.error(f"one duration: `{kind.word}: 10 s`, or `for: 10 s`", "both")
         return entry.value.as_quantity(DURATION, above=0.0)
     if outer is None:
-        return None
+        return kind.usual_s
     if not kind.lasts:
         raise outer.key.error(f"no 'for': {kind.word!r} happens at an instant", "'for'")
     return outer.value.as_quantity(DURATION, above=0.0)
@@ -198,4 +214,6 @@ def _read_parameter(entry: Entry, parameter: Parameter, node: Node | None) -> fl
         return parameter.default
     if parameter.dimension is None:
         return node.as_word(parameter.choices, f"one of {', '.join(parameter.choices)}")
-    return node.as_quantity(parameter.dimension, minimum=0.0, maximum=parameter.maximum)
+    return node.as_quantity(
+        parameter.dimension, minimum=parameter.minimum, maximum=parameter.maximum
+    )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rig.quantity import DURATION, RATE
+from rig.quantity import DURATION, RATE, SIZE
 from rig.scenario.can import read_can_plan
 from rig.scenario.document import Entry, Node, Plain, Table, suggestion
 from rig.scenario.mesh import read_mesh_plan
-from rig.scenario.model import DEFAULT_PLAN_HZ, GatewaySpec
+from rig.scenario.model import DEFAULT_PLAN_HZ, GatewaySpec, StoreSpec
 
 GATEWAY_KEYS = (
     "plan",
@@ -21,8 +21,11 @@ GATEWAY_KEYS = (
     "protocol",
     "mesh",
     "can",
+    "store",
     "config",
 )
+STORE_KEYS = ("compact_after", "compact_size", "window")
+DAY_S = 86_400
 # Faster than any adapter: "as fast as it goes" is a rate of 1000 Hz.
 MAXIMUM_RATE_HZ = 1000.0
 UPLINK = "radio"
@@ -48,6 +51,7 @@ def read_gateway(node: Node | None) -> GatewaySpec:
         protocol=None if protocol is None else protocol.as_word(OBD_PROTOCOLS, "an OBD protocol"),
         mesh=read_mesh_plan(table.get("mesh")),
         can=read_can_plan(table.get("can")),
+        store=_read_store(table.get("store")),
         config={} if config is None else _read_config(config),
     )
 
@@ -63,6 +67,25 @@ def _read_plan(node: Node) -> dict[str, float]:
     if not plan:
         raise node.error("at least one signal such as {RPM: 5 Hz}", "an empty plan")
     return plan
+
+
+def _read_store(node: Node | None) -> StoreSpec | None:
+    if node is None:
+        return None
+    table = node.as_table("'store'", STORE_KEYS)
+    after, size, window = (table.get(key) for key in STORE_KEYS)
+    return StoreSpec(
+        None if after is None else after.as_quantity(DURATION, minimum=0.05, maximum=DAY_S),
+        None if size is None else round(size.as_quantity(SIZE, minimum=1, maximum=2**40)),
+        None if window is None else _window_s(window),
+    )
+
+
+def _window_s(node: Node) -> float:
+    window_s = node.as_quantity(DURATION, minimum=60.0, maximum=DAY_S)
+    if DAY_S % window_s:
+        raise node.error("a duration that a day has a whole number of, such as '10 min'")
+    return window_s
 
 
 def _rate_hz(entry: Entry) -> float:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import itertools
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from rig.faults.catalogue import FAULT_KINDS
+from rig.faults.catalogue import FAULT_KINDS, TARGETS, possible_kinds
 from rig.faults.spec import FaultSpec
 from rig.measures.names import LINKS
 from rig.scenario.document import Node, Variables, read_document, suggestion
 from rig.scenario.drive import recorded_course
 from rig.scenario.errors import MissingExtraError
-from rig.scenario.faults import read_faults
+from rig.scenario.faults import ESP32, read_faults, wires_of
 from rig.scenario.gateway import read_gateway
 from rig.scenario.limits import MODES, read_after, read_limits
 from rig.scenario.model import CAN, MESH, OBD, Scenario
 from rig.scenario.phases import read_phases
+from rig.scenario.wires import with_wires
 from rig.scenario.world import read_world
 
 SCENARIO_KEYS = (
@@ -42,8 +45,7 @@ SCENARIO_KEYS = (
 FORMAT_VERSION = 1
 USUAL_LINKS = ("obd", "gps")
 EXTRA_PACKAGES = {MESH: ("meshtastic",), CAN: ("can", "cantools")}
-TCP_FAULTS = ("hang_up", "radio_reboot", "radio_freeze", "radio_fade")
-CAN_FAULTS = ("hang_up", *(kind for kind in FAULT_KINDS if kind.startswith("can_")))
+LEAP_SECOND = "leap_second"
 SUFFIX = ".scenario.yaml"
 MAXIMUM_VARIANTS = 1000
 
@@ -128,7 +130,7 @@ def _read_scenario(
     version = table.require("rig", "rig: 1")
     if version.as_text() != str(FORMAT_VERSION):
         raise version.error(f"format version {FORMAT_VERSION}")
-    needs = _read_needs(table.get("needs"))
+    needs, features = _read_needs(table.get("needs"))
     _refuse_what_is_not_installed(table.get("needs"), needs)
     phases = read_phases(table.require("phases", "phases: [{idle: 30 s}]"))
     seed, mode, name, about = (table.get(key) for key in ("seed", "mode", "name", "about"))
@@ -153,44 +155,67 @@ def _read_scenario(
         faults=(),
         limits=limits,
         after=after,
+        features=features,
     )
+    unfinished = with_wires(table.get("world"), unfinished)
     faults = read_faults(table.get("faults"), unfinished.windows, needs)
-    _refuse_what_tcp_cannot_suffer(table.get("faults"), unfinished, faults)
-    _refuse_what_has_no_door(table.get("faults"), unfinished, faults)
+    _refuse_what_has_no_wire(table.get("faults"), unfinished, faults)
+    _refuse_a_leap_second_by_day(table.get("faults"), unfinished, faults)
     _refuse_what_the_gateway_refuses(table.get("gateway"), unfinished)
     _refuse_what_is_no_course(table.require("phases", ""), unfinished)
     return replace(unfinished, faults=faults)
 
 
-def _refuse_what_tcp_cannot_suffer(
+def _refuse_what_has_no_wire(
     node: Node | None, scenario: Scenario, faults: Sequence[FaultSpec]
 ) -> None:
-    """TCP delivers what was sent, or nothing."""
+    """TCP delivers what was sent, or nothing; an ELM327 shows nothing of the bus behind it."""
     if node is None or node.is_null:
         return
-    from rig.can.setup import socketcand_links
-
-    at_bus = ("the bus", CAN_FAULTS, "door: slcan")
-    over_tcp = dict.fromkeys(socketcand_links(scenario), at_bus)
-    if scenario.world.mesh.transport == "tcp":
-        over_tcp[MESH] = ("a radio", TCP_FAULTS, "transport: serial")
+    wires = wires_of(scenario)
     for item, fault in zip(node.as_list("faults"), faults, strict=True):
-        what, possible, other = over_tcp.get(fault.link, ("", (fault.kind,), ""))
-        if fault.kind not in possible:
-            expected = f"a fault that can strike {what} over TCP: {', '.join(possible)}"
-            raise item.error(expected, repr(fault.kind), f"or `{other}`")
+        if fault.link in TARGETS or set(FAULT_KINDS[fault.kind].wires) & set(wires[fault.link]):
+            continue
+        what, other = _how_it_is_reached(fault, wires[fault.link])
+        possible = ", ".join(word for word, _ in possible_kinds((fault.link,), wires))
+        raise item.error(f"a fault that can strike {what}: {possible}", repr(fault.kind), other)
 
 
-def _refuse_what_has_no_door(
+def _refuse_a_leap_second_by_day(
     node: Node | None, scenario: Scenario, faults: Sequence[FaultSpec]
 ) -> None:
-    """An ELM327 shows nothing of the bus that a fault could take hold of."""
-    if node is None or node.is_null or scenario.world.obd.can is not None:
+    """A leap second comes at midnight (UTC) or not at all."""
+    if node is None or node.is_null or all(fault.kind != LEAP_SECOND for fault in faults):
         return
+    from rig.assembly import lead_in_s
+
+    day_s = 86_400
+    begin_s = scenario.world.epoch_ns / 1e9 % day_s + lead_in_s(scenario)
     for item, fault in zip(node.as_list("faults"), faults, strict=True):
-        if fault.link == OBD and fault.kind.startswith("can_"):
-            expected = "a fault that can strike an OBD link with an adapter"
-            raise item.error(expected, repr(fault.kind), "or `world: {obd: {over: can}}`")
+        if fault.kind == LEAP_SECOND and not any(
+            (begin_s + start_s) // day_s < (begin_s + end_s) // day_s
+            for start_s, end_s in fault.windows
+        ):
+            clock = [time.strftime("%H:%M:%S", time.gmtime(begin_s + s)) for s in fault.windows[0]]
+            raise item.error(
+                f"{LEAP_SECOND!r} over a midnight (UTC)",
+                f"{clock[0]} to {clock[1]}",
+                "`world: {start: 2026-12-31T23:59:00Z}`",
+            )
+
+
+def _how_it_is_reached(fault: FaultSpec, wires: Sequence[str]) -> tuple[str, str]:
+    """Return what a fault would strike, and what would let it."""
+    if fault.link == MESH:
+        over_tcp = ("a radio over TCP", "or `transport: serial`")
+        return over_tcp if "tcp" in wires else ("a radio on its cable", "or `transport: tcp`")
+    if "tcp" in wires:
+        return "the bus over TCP", "or `door: slcan`"
+    if fault.link == OBD and fault.kind.startswith("can_"):
+        return "an OBD link with an adapter", "or `world: {obd: {over: can}}`"
+    if fault.link == ESP32:
+        return "boards on a cable", "or `transport: wifi`"
+    return f"{fault.link!r} on a cable", "or `door: socketcand`"
 
 
 def _refuse_what_the_gateway_refuses(node: Node | None, scenario: Scenario) -> None:
@@ -232,13 +257,21 @@ def _default_name(path: Path) -> str:
     return path.name.removesuffix(SUFFIX)
 
 
-def _read_needs(node: Node | None) -> tuple[str, ...]:
+def _read_needs(node: Node | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the links, and the further words: features that a bench must have."""
     if node is None:
-        return USUAL_LINKS
-    needs = [item.as_word(LINKS, "a link") for item in node.as_list("a list of links: [obd, gps]")]
-    if not needs or len(set(needs)) != len(needs):
-        raise node.error("at least one link, and each once")
-    return tuple(needs)
+        return USUAL_LINKS, ()
+    items = node.as_list("a list of links: [obd, gps]")
+    needs = [item.as_name("a link, or a feature of a bench") for item in items]
+    links = tuple(word for word in needs if word in LINKS)
+    features = tuple(word for word in needs if word not in LINKS)
+    for item, word in zip(items, needs, strict=True):
+        # A slip of the pen must not become a feature, for which no bench would ever run it.
+        if word in features and difflib.get_close_matches(word.lower(), LINKS, n=1, cutoff=0.6):
+            raise item.error("a link, or a feature of a bench", hint=suggestion(word, LINKS))
+    if not links or len(set(needs)) != len(needs):
+        raise node.error(f"at least one link ({', '.join(LINKS)}), and each word once")
+    return links, features
 
 
 def _refuse_what_is_not_installed(node: Node | None, needs: Sequence[str]) -> None:

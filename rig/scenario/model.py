@@ -280,6 +280,21 @@ class MeshPlanSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class WiresSpec:
+    """Recorded wires that take the place of modelled devices.
+
+    Attributes:
+        record: folder of the record.
+        links: that are played.
+        answers: "order" or "time": which of the recorded answers to a request is given.
+    """
+
+    record: Path
+    links: tuple[str, ...]
+    answers: str = "order"
+
+
+@dataclass(frozen=True, slots=True)
 class WorldSpec:
     """The car and what surrounds it.
 
@@ -291,6 +306,7 @@ class WorldSpec:
         route: name of a course in `sim.route`; None for the default one, or for the positions of
             the recorded drive where a phase has them.
         epoch_ns: UTC at virtual second 0, nanoseconds since 1970.
+        wires: recorded wires that are played; None: every device is a model.
     """
 
     vehicle: str = "focus_st"
@@ -304,6 +320,27 @@ class WorldSpec:
     esp32: Esp32Spec = Esp32Spec()
     mesh: MeshSpec = MeshSpec()
     can: CanSpec = CanSpec()
+    wires: WiresSpec | None = None
+
+    @property
+    def played(self) -> tuple[str, ...]:
+        """The links whose device is a recording."""
+        return () if self.wires is None else self.wires.links
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSpec:
+    """When the gateway makes segments of its hot log; None leaves its default.
+
+    Attributes:
+        compact_after_s: age of the oldest row at which a cycle of the hot log ends.
+        compact_bytes: size at which it ends before that.
+        window_s: longest part of time in one segment.
+    """
+
+    compact_after_s: float | None = None
+    compact_bytes: int | None = None
+    window_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +358,7 @@ class GatewaySpec:
         protocol: OBD protocol number; None searches.
         mesh: what it sends by radio.
         can: what it reads of the CAN bus.
+        store: when it compacts; None: never.
         config: further sections and keys of the gateway's TOML, as they are.
     """
 
@@ -334,6 +372,7 @@ class GatewaySpec:
     protocol: str | None = None
     mesh: MeshPlanSpec = field(default_factory=MeshPlanSpec)
     can: CanPlanSpec = CanPlanSpec()
+    store: StoreSpec | None = None
     config: Mapping[str, Plain] = field(default_factory=dict)
 
 
@@ -349,6 +388,7 @@ class PhaseSpec:
         to_kph: of an acceleration.
         pedal_pct: of an acceleration.
         cycle: name of a built-in cycle.
+        from_s: where in that cycle it begins.
         path: file of a cycle or of a recorded drive.
         line: where it stands in the scenario file.
     """
@@ -360,6 +400,7 @@ class PhaseSpec:
     to_kph: float | None = None
     pedal_pct: float = 100.0
     cycle: str | None = None
+    from_s: float = 0.0
     path: Path | None = None
     line: int = 0
 
@@ -379,6 +420,7 @@ class Scenario:
         matrix: the values of this variant.
         limits: judged over the record.
         after: judged once the gateway has stopped.
+        features: of the bench, which it needs beside its links.
     """
 
     name: str
@@ -396,6 +438,7 @@ class Scenario:
     faults: tuple[FaultSpec, ...]
     limits: tuple[Limit, ...]
     after: tuple[Limit, ...]
+    features: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -42,12 +42,15 @@ def read_phases(node: Node) -> tuple[PhaseSpec, ...]:
 
 
 def _read_phase(node: Node) -> PhaseSpec:
-    table = node.as_table("a phase", (*PHASE_KINDS, "as", "for"))
+    table = node.as_table("a phase", (*PHASE_KINDS, "as", "for", "from"))
     kinds = [entry for entry in table if entry.word in PHASE_KINDS]
     if len(kinds) != 1:
         found = " and ".join(entry.word for entry in kinds) or "none"
         raise node.error(f"one of {', '.join(PHASE_KINDS)} in a phase", found)
     entry = kinds[0]
+    begin = table.entry("from")
+    if begin is not None and entry.word != "cycle":
+        raise begin.key.error("'from' only beside `cycle:`", "'from'")
     name_node = table.get("as")
     name = None if name_node is None else name_node.as_name("a phase name")
     return PHASE_KINDS[entry.word](entry, table, name)
@@ -104,9 +107,20 @@ def _cycle(entry: Entry, table: Table, name: str | None) -> PhaseSpec:
         return _drive(entry, table, name)
     if word not in cycle_names():
         raise entry.value.error("a drive cycle", repr(word), suggestion(word, cycle_names()))
-    limit = table.get("for")
-    duration_s = cycle_duration_s(word) if limit is None else _duration_s(limit)
-    return PhaseSpec("cycle", name or word, duration_s, cycle=word, line=entry.key.line)
+    whole_s = cycle_duration_s(word)
+    start, limit = table.get("from"), table.get("for")
+    from_s = 0.0 if start is None else _start_s(start, word, whole_s)
+    duration_s = whole_s - from_s if limit is None else _duration_s(limit)
+    return PhaseSpec(
+        "cycle", name or word, duration_s, cycle=word, from_s=from_s, line=entry.key.line
+    )
+
+
+def _start_s(node: Node, word: str, whole_s: float) -> float:
+    start_s = node.as_quantity(DURATION, minimum=0.0)
+    if start_s >= whole_s:
+        raise node.error(f"a start within {word}, below {whole_s:.6g} s")
+    return start_s
 
 
 def _drive(entry: Entry, table: Table, name: str | None) -> PhaseSpec:

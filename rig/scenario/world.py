@@ -27,6 +27,7 @@ WORLD_KEYS = (
     "esp32",
     "mesh",
     "can",
+    "wires",
 )
 # What the gateway takes for each link.
 MINIMUM_GPS_BAUD = 300.0

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import simpy
 
+from rig.vtime.program import Program, current
+
 SPIN_READS = 20_000  # clock reads without blocking after which time creeps: spin loops end
 SPIN_STEP_S = 0.001
 TIMEOUT_MAX_S = threading.TIMEOUT_MAX  # what the real primitives take at most
@@ -51,11 +53,19 @@ class Host(Protocol):
 class Part:
     """One thread under baton control. It runs only between two operations on its lock."""
 
-    __slots__ = ("baton", "joiners", "name", "over", "started", "thread")
+    __slots__ = ("baton", "joiners", "name", "over", "program", "queue", "started", "thread")
 
-    def __init__(self, name: str, thread: threading.Thread | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        thread: threading.Thread | None,
+        queue: collections.deque[Part],
+        program: Program | None = None,
+    ) -> None:
         self.name = name
         self.thread = thread
+        self.queue = queue  # where it waits for its turn: the kernel's, or that of who is stopped
+        self.program = program
         self.over = False
         self.joiners: list[Wait] = []
         self.baton = _thread.allocate_lock()
@@ -67,20 +77,22 @@ class Part:
 class Wait:
     """One wait of one part: fires once, by whatever comes first."""
 
-    __slots__ = ("fired", "part", "runnable", "timed_out")
+    __slots__ = ("fired", "part", "timed_out")
 
-    def __init__(self, part: Part, runnable: collections.deque[Part]) -> None:
+    def __init__(self, part: Part) -> None:
         self.part = part
-        self.runnable = runnable
         self.fired = False
         self.timed_out = False
 
     def fire(self) -> bool:
-        """Make the part runnable. False when the wait is over already."""
+        """Make the part runnable. False when the wait is over already, or the part was killed."""
         if self.fired:
             return False
         self.fired = True
-        self.runnable.append(self.part)
+        part = self.part
+        if part.over:
+            return False
+        part.queue.append(part)
         return True
 
     def expire(self, _event: simpy.Event) -> None:
@@ -104,7 +116,7 @@ class Kernel:
         self.epoch_ns = epoch_ns
         self.until_s = until_s
         self.runnable: collections.deque[Part] = collections.deque()
-        self.host = Part("event loop", None)
+        self.host = Part("event loop", None, self.runnable)
         self.host_side: Host | None = None  # set while the loop waits in its selector
         self.deadline_s = math.inf  # the loop's next timer
         self.dirty = False  # a descriptor of the loop may have become ready
@@ -146,7 +158,9 @@ class Kernel:
 
     def adopt(self, thread: threading.Thread, start: Callable[[threading.Thread], None]) -> Part:
         """Start `thread` as a part. It first runs when its turn comes, not before."""
-        part = Part(thread.name, thread)
+        program = self.program()
+        queue = self.runnable if program is None else program.queue(self.runnable)
+        part = Part(thread.name, thread, queue, program)
         run = thread.run
 
         def body() -> None:
@@ -178,8 +192,13 @@ class Kernel:
         finally:
             self.booting = False
         self.parts.append(part)
-        self.runnable.append(part)
+        queue.append(part)
         return part
+
+    def program(self) -> Program | None:
+        """The program that the calling thread runs; in the loop, that of the task or callback."""
+        part = self.part()
+        return current.get() if part is None or part is self.host else part.program
 
     # -- waiting -----------------------------------------------------------------------------------
     def new_wait(self) -> Wait:
@@ -189,7 +208,7 @@ class Kernel:
             raise VirtualTimeError(
                 f"thread {threading.current_thread().name!r} was started before virtual time"
             )
-        return Wait(part, self.runnable)
+        return Wait(part)
 
     def block(self, wait: Wait, timeout_s: float | None = None) -> bool:
         """Block the calling thread until `wait` fires; False when the timeout came first."""

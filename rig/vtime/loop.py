@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import contextvars
+import heapq
 import itertools
 import math
 import select
 import selectors
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from rig.vtime import state
-from rig.vtime.external import DatabaseTransport, Exchange, is_database
+from rig.vtime.external import DatabaseTransport, Exchange, is_database, is_for_database
 from rig.vtime.kernel import Kernel, VirtualTimeError
+from rig.vtime.program import Program, Ready, current, program_of
 
 
 class VirtualSelector(selectors.PollSelector):
@@ -74,6 +79,14 @@ class VirtualSelector(selectors.PollSelector):
                         return ready
                 if kernel.external:
                     return self._exchange.collect(self)
+                if self._exchange.let_in():
+                    continue
+                if self._exchange.cut_off:
+                    return self._exchange.take_cut_off(self)
+                if loop.actions:
+                    loop.actions.popleft()()
+                    kernel.dirty = True
+                    continue
                 next_s = env.peek()
                 if next_s > deadline_s:
                     kernel.advance(deadline_s)
@@ -111,6 +124,7 @@ class VirtualTask(asyncio.Task[Any]):
 
     _numbers = itertools.count()
     _number: int
+    program: Program | None = None
 
     def __hash__(self) -> int:
         try:
@@ -120,8 +134,24 @@ class VirtualTask(asyncio.Task[Any]):
             return self._number
 
 
+def _keep(sock: socket.socket) -> None:
+    """Note whose socket this is."""
+    program = current.get()
+    if program is not None:
+        program.sockets.add(sock)
+
+
+def _is_of(key: selectors.SelectorKey, program: Program) -> bool:
+    """Tell whether a descriptor is watched for a program."""
+    handles = key.data if isinstance(key.data, tuple) else ()
+    return any(handle is not None and program_of(handle) is program for handle in handles)
+
+
 def _new_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> VirtualTask:
-    return VirtualTask(coroutine, loop=loop, **more)
+    task = VirtualTask(coroutine, loop=loop, **more)
+    context = more.get("context")
+    task.program = current.get() if context is None else context.get(current)
+    return task
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -129,6 +159,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     _ready: Any
     _scheduled: Any
+    _selector: VirtualSelector
+    _timer_cancelled_count: int
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -138,14 +170,86 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.exchange = selector._exchange
         self._clock_resolution = 1e-9
         self.set_task_factory(_new_task)
+        self.actions: collections.deque[Callable[[], object]] = collections.deque()
+        self._stopped = 0  # programs
+
+    def when_at_rest(self, action: Callable[[], object]) -> None:
+        """Call `action` at this very instant, when nobody has anything to do in it any more.
+
+        That is the only state in which somebody can be stopped or killed: no thread runs, no
+        callback waits, and no exchange with a database is open.
+        """
+        self.actions.append(action)
+        self._kernel.dirty = True  # whoever steps the world hands over to the loop
 
     def time(self) -> float:
         return self._kernel.env.now
+
+    # -- programs (`rig.vtime.program`) ------------------------------------------------------------
+    def tasks_of(self, program: Program) -> list[VirtualTask]:
+        """Return the tasks of a program that are not done."""
+        return [
+            task
+            for task in asyncio.all_tasks(self)
+            if isinstance(task, VirtualTask) and task.program is program
+        ]
+
+    def sort_callbacks(self, wanted: bool) -> None:
+        """Look at each callback whether it belongs to somebody who is stopped, or do not."""
+        self._stopped += 1 if wanted else -1
+        if bool(self._stopped) is not isinstance(self._ready, Ready):
+            self._ready = (Ready if self._stopped else collections.deque)(self._ready)
+
+    def unwatch(self, program: Program) -> list[selectors.SelectorKey]:
+        """Look at a program's descriptors no more; those to databases are not looked at anyway."""
+        keys = [
+            key
+            for key in self._selector.get_map().values()
+            if key.fd not in self.exchange.transports and _is_of(key, program)
+        ]
+        for key in keys:
+            self._selector.unregister(key.fd)
+        return keys
+
+    def watch(self, keys: list[selectors.SelectorKey]) -> None:
+        """Look at descriptors again."""
+        for key in keys:
+            self._selector.register(key.fd, key.events, key.data)
+
+    def forget(self, program: Program) -> list[Any]:
+        """Drop a program's callbacks, timers and descriptors; return what was dropped."""
+        dropped: list[Any] = []
+        for key in list(self._selector.get_map().values()):
+            if _is_of(key, program):
+                self._selector.unregister(key.fd)
+                dropped.append(key)
+        for name in ("_ready", "_scheduled"):
+            handles = getattr(self, name)
+            dropped += [handle for handle in handles if program_of(handle) is program]
+            kept = [handle for handle in handles if program_of(handle) is not program]
+            handles.clear()
+            handles.extend(kept)
+        heapq.heapify(self._scheduled)
+        self._timer_cancelled_count = sum(handle._cancelled for handle in self._scheduled)
+        return dropped
+
+    # -- what the standard loop does ---------------------------------------------------------------
 
     def _write_to_self(self) -> None:
         # The selector looks at loop._ready itself; a byte through a socket would only cost time.
         if state.kernel is not self._kernel:
             super()._write_to_self()  # type: ignore[misc]
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.Handle:
+        """Note whose thread it is that calls: a thread's context does not say it."""
+        if context is None:
+            program = None if self._kernel.stepping else self._kernel.program()
+            if program is not current.get():
+                context = contextvars.copy_context()
+                context.run(current.set, program)
+        return super().call_soon_threadsafe(callback, *args, context=context)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Time stands still while a connection is made."""
@@ -154,6 +258,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             await super().sock_connect(sock, address)
         finally:
             self.exchange.connect(-1)
+
+    async def create_connection(self, protocol_factory: Any, *args: Any, **more: Any) -> Any:
+        if is_for_database(protocol_factory):
+            await self.exchange.way.enter()
+        return await super().create_connection(protocol_factory, *args, **more)
+
+    async def create_unix_connection(self, protocol_factory: Any, *args: Any, **more: Any) -> Any:
+        if is_for_database(protocol_factory):
+            await self.exchange.way.enter()
+        return await super().create_unix_connection(protocol_factory, *args, **more)
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
+        program = current.get()
+        if executor is None and program is not None:
+            # Its own: the threads of one that was killed never come back.
+            executor = program.executor
+        return super().run_in_executor(executor, func, *args)
+
+    def _start_serving(self, protocol_factory: Any, sock: socket.socket, *more: Any) -> None:
+        _keep(sock)
+        super()._start_serving(protocol_factory, sock, *more)  # type: ignore[misc]
 
     async def _make_subprocess_transport(self, *args: Any, **more: Any) -> Any:
         # Python 3.11 would wait for it in a thread, in C, with the baton in its hand.
@@ -169,6 +296,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         server: Any = None,
         **more: Any,
     ) -> Any:
+        _keep(sock)
         if not is_database(protocol):
             return super()._make_socket_transport(  # type: ignore[misc]
                 sock, protocol, waiter, extra=extra, server=server, **more

@@ -12,6 +12,7 @@ import os
 import queue
 import random
 import select
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -180,6 +181,17 @@ def _patch_select() -> None:
     select.select = _as_builtin(virtual_select)
 
 
+def _is_importing() -> bool:
+    """Tell whether a module is being imported: one process has it by now, another does not, and
+    what it draws must not shift the draws of the program."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
 # -- entropy ---------------------------------------------------------------------------------------
 _entropy: list[random.Random] = []
 
@@ -190,7 +202,9 @@ def _patch_entropy() -> None:
     real_seed_generator = random.Random.seed
 
     def urandom(size: int, /) -> bytes:
-        return _entropy[0].randbytes(size) if _entropy else real_urandom(size)
+        if not _entropy or _is_importing():
+            return real_urandom(size)
+        return _entropy[0].randbytes(size)
 
     def seed(a: Any = None, version: int = 2) -> None:
         # The meshtastic constructor calls random.seed(): that would un-seed the whole process.
@@ -198,7 +212,7 @@ def _patch_entropy() -> None:
             real_seed(a, version)
 
     def seed_generator(self: random.Random, a: Any = None, version: int = 2) -> None:
-        if a is None and _entropy:
+        if a is None and _entropy and not _is_importing():
             a = _entropy[0].getrandbits(64)
         real_seed_generator(self, a, version)
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rig.vtime.kernel import Kernel, Wait
+from sim.network import KeepAlive
 from sim.serial_line import SerialLine
 
 BUFFER_BYTES = 16384
@@ -33,6 +34,12 @@ FIRST_LOCAL_PORT = 49152  # the first ephemeral one (RFC 6335)
 # over and over: what costs the CPU in reality must cost time here, or time would stand still.
 REFUSED_AFTER_S = 0.01
 END_AGAIN_S = 0.001
+
+_KEEP_ALIVE = {
+    socket.TCP_KEEPIDLE: "idle_s",
+    socket.TCP_KEEPINTVL: "interval_s",
+    socket.TCP_KEEPCNT: "probes",
+}
 
 _real_connection = socket.create_connection
 _real_connect = socket.socket.connect
@@ -115,7 +122,11 @@ class Connection:
             end.setblocking(False)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         self.client = VirtualSocket.over(theirs, client)
-        self.client.connected(kernel, address, timeout_s)
+        pipe.keep_alive = KeepAlive()
+        self.client.connected(kernel, address, timeout_s, pipe.keep_alive)
+        program = kernel.program()
+        if program is not None:
+            program.sockets.add(self.client)
         self._inode = os.fstat(self.client.fileno()).st_ino
         _by_inode[self._inode] = self
         if not pipe.stalled:
@@ -202,6 +213,7 @@ class _Peer:
     address: tuple[str, int]
     local_port: int
     timeout_s: float | None
+    keep_alive: KeepAlive
     has_ended: bool = False
 
 
@@ -227,10 +239,17 @@ class VirtualSocket(socket.socket):
         assert isinstance(client, cls)
         return client
 
-    def connected(self, kernel: Kernel, address: tuple[str, int], timeout_s: float | None) -> None:
+    def connected(
+        self,
+        kernel: Kernel,
+        address: tuple[str, int],
+        timeout_s: float | None,
+        keep_alive: KeepAlive,
+    ) -> None:
         """Begin to block in virtual time."""
         super().setblocking(False)
-        _peers[self] = _Peer(kernel, address, next(_local_ports[0]), timeout_s)
+        port = next(_local_ports[0])
+        _peers[self] = _Peer(kernel, address, port, timeout_s, keep_alive)
 
     def settimeout(self, value: float | None, /) -> None:
         _peers[self].timeout_s = value
@@ -255,8 +274,15 @@ class VirtualSocket(socket.socket):
         return LOCAL_HOST, _peers[self].local_port
 
     def setsockopt(self, level: int, *rest: Any) -> None:
-        if level != socket.IPPROTO_TCP:
-            super().setsockopt(level, *rest)
+        keep_alive = _peers[self].keep_alive
+        if level == socket.IPPROTO_TCP:
+            field = _KEEP_ALIVE.get(rest[0])
+            if field is not None:
+                setattr(keep_alive, field, rest[1])
+            return
+        if level == socket.SOL_SOCKET and rest[0] == socket.SO_KEEPALIVE:
+            keep_alive.is_on = bool(rest[1])
+        super().setsockopt(level, *rest)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         recv = super().recv

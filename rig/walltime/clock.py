@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import select
+import threading
 import time
 from collections.abc import Callable
 
@@ -40,6 +41,7 @@ class WallClock:
         self._closed: set[int] = set()  # POLLHUP would make every poll return at once
         self._start_s = time.monotonic()
         self._wake = -1
+        self._waking = threading.RLock()  # a signal's handler interrupts the thread that holds it
         self.stopped = False
 
     # -- ports -------------------------------------------------------------------------------------
@@ -68,10 +70,11 @@ class WallClock:
 
     # -- running -----------------------------------------------------------------------------------
     def stop(self) -> None:
-        """End `run` at once; safe in a signal handler."""
-        self.stopped = True
-        if self._wake >= 0:
-            os.eventfd_write(self._wake, 1)
+        """End `run` at once; from any thread, and safe in a signal handler."""
+        with self._waking:  # `run` may be about to close it
+            self.stopped = True
+            if self._wake >= 0:
+                os.eventfd_write(self._wake, 1)
 
     def run(self, until_s: float = math.inf) -> None:
         """Run the world until `until_s` (simulated seconds), `stop()`, or for ever."""
@@ -83,8 +86,9 @@ class WallClock:
             self._run(until_s)
         finally:
             self._unregister(self._wake)
-            wake, self._wake = self._wake, -1
-            os.close(wake)
+            with self._waking:
+                wake, self._wake = self._wake, -1
+                os.close(wake)
 
     def _run(self, until_s: float) -> None:
         env, pace = self.env, self.pace

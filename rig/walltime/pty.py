@@ -104,6 +104,28 @@ class PtyPort:
                 self.path.unlink()
             self.path.symlink_to(self._device_path)
 
+    def let_go(self) -> None:
+        """The client was killed: what the device says is lost until somebody opens the port again.
+
+        So it is with a real adapter. Our own descriptor would keep all of it for the next client.
+        """
+        if self._closed or self._line.hung_up or self._slave < 0:
+            return
+        self._backlog.clear()
+        self._line.unread(0)
+        while self._reader_poll.poll(0):
+            os.read(self._slave, READ_BYTES)
+        os.close(self._slave)
+        self._slave = -1
+        self._reader_poll = select.poll()
+        self._reader_poll.register(self._master, select.POLLHUP)
+
+    def _hold_again(self) -> None:
+        """Somebody has the port again."""
+        self._slave = os.open(self._device_path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        self._reader_poll = select.poll()
+        self._reader_poll.register(self._slave, select.POLLIN)
+
     def _close(self) -> None:
         self._watcher.unwatch_port(self._master)
         self._backlog.clear()
@@ -127,13 +149,15 @@ class PtyPort:
             self._watcher.watch_port(self._master, self._pump)
 
     def _deliver(self, data: bytes) -> None:
-        if not self._hold_open and self._reader_poll.poll(0):
+        if self._slave < 0 and self._reader_poll.poll(0):
             self._backlog.clear()
             if self._line.stalled:
                 self._discard_input()
                 self._line.left()
             self._line.unread(0)
             return  # POLLHUP: nobody has the port open
+        if self._slave < 0 and self._hold_open:
+            self._hold_again()
         if self._backlog:
             data = bytes(self._backlog) + data
             self._backlog.clear()

@@ -1,4 +1,4 @@
-"""A worker process: ties its life to its starter's, then becomes `virtual` or `paced`.
+"""A worker process: ties its life to its starter's, then becomes `virtual`, `paced` or `nursery`.
 
 Started as `python -m rig.worker MODE STARTER_PID`, as leader of a process group of its own.
 
@@ -10,7 +10,8 @@ sent when the *thread* that started the worker ends, which is right here: a thre
 `rig.runner.runner` waits for its worker.
 
 A virtual worker is all there is of a run, so SIGKILL is enough. A paced one has a gateway process
-beside it: it gets SIGTERM, and takes its whole process group along.
+beside it: it gets SIGTERM, and takes its whole process group along. A nursery's workers are tied to
+the nursery in the same way, so SIGKILL ends them too.
 """
 
 from __future__ import annotations
@@ -22,8 +23,16 @@ import signal
 import sys
 from types import FrameType
 
-MODULES = {"virtual": "rig.worker.virtual", "paced": "rig.worker.paced"}
-DEATH_SIGNALS = {"virtual": signal.SIGKILL, "paced": signal.SIGTERM}
+MODULES = {
+    "virtual": "rig.worker.virtual",
+    "paced": "rig.worker.paced",
+    "nursery": "rig.worker.nursery",
+}
+DEATH_SIGNALS = {
+    "virtual": signal.SIGKILL,
+    "paced": signal.SIGTERM,
+    "nursery": signal.SIGKILL,
+}
 PR_SET_PDEATHSIG = 1
 
 

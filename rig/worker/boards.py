@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from urllib.parse import SplitResult
 
 from rig.assembly import API_SECRET, board_names
@@ -27,13 +29,20 @@ class RegistrationError(RigError):
     """The gateway does not take the boards."""
 
 
-def gateway_at(port: int) -> Place:
-    """Return a resolver of names that knows the gateway at 127.0.0.1:`port` and nobody else."""
+def gateway_at(port: int | Callable[[], int | None]) -> Place:
+    """Return a resolver of names that knows the gateway at 127.0.0.1:`port` and nobody else.
+
+    A gateway that starts again listens at another port: then `port` gives the one of now, or None
+    while nobody listens.
+    """
 
     def place(url: SplitResult) -> tuple[str, int]:
         if url.hostname != GATEWAY_HOST:
             raise UnknownHostError(f"no such host: {url.hostname}")
-        return "127.0.0.1", port
+        number = port() if callable(port) else port
+        if number is None:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        return "127.0.0.1", number
 
     return place
 

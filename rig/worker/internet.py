@@ -18,7 +18,9 @@ class LoopInternet:
     never run at once. So the order of requests is the order of the world.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, port: int) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, port: int | Callable[[], int | None]
+    ) -> None:
         self._loop = loop
         self._place = gateway_at(port)
         self._tasks: dict[asyncio.Task[Any], None] = {}

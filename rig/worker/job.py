@@ -22,6 +22,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
         wall_limit_s: a run without progress for so long ends with a dump of every thread's stack.
         preload: "module:function" called before the gateway starts: a test breaks the gateway here.
         pace: simulated seconds per wall second of a paced run.
+        bench: file that says which links are real; None: none is.
     """
 
     scenario: Path
@@ -34,6 +35,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
     wall_limit_s: float = 60.0
     preload: str = ""
     pace: float = 1.0
+    bench: Path | None = None
 
 
 class Progress(msgspec.Struct, kw_only=True, frozen=True, tag="progress"):

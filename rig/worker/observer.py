@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_MESSAGE_BYTES = 1 << 22
+COME_BACK_S = 0.25
+"""A client whose connection is gone tries again so often."""
 
 
 class LiveListener(Protocol):
@@ -47,11 +49,56 @@ class NamedListener:
         self._listener.gateway_event(time_ns, kind, {**detail, "gateway": self._name})
 
 
+async def follow_live(
+    place: Callable[[], int | None], listener: LiveListener, is_over: Callable[[], bool]
+) -> None:
+    """Follow the live stream of a gateway that may be killed and start again; come back each time.
+
+    Args:
+        place: gives the port at 127.0.0.1, or None while nobody listens.
+        listener: also hears of "lost" and "back", each with the instant.
+        is_over: whether the gateway has ended for good.
+    """
+    is_back = False
+    while True:
+        port = place()
+        if port is not None:
+            with contextlib.suppress(OSError, WebSocketException):
+                await watch_live(port, _Returning(listener) if is_back else listener)
+        if is_over():
+            return
+        if port is not None:
+            listener.gateway_event(time.time_ns(), "lost", {})
+            is_back = True
+        await asyncio.sleep(COME_BACK_S)
+
+
+class _Returning(NamedListener):
+    """Says that the client is back as soon as the gateway has greeted it."""
+
+    def __init__(self, listener: LiveListener) -> None:
+        super().__init__("", listener)
+
+    def gateway_event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None:
+        self._listener.gateway_event(time_ns, kind, detail)
+        if kind == "hello":
+            self._listener.gateway_event(time_ns, "back", {"boot": detail["boot"]})
+
+
 async def watch_live(port: int, listener: LiveListener) -> None:
     """Follow the live stream of the gateway at 127.0.0.1:`port` until cancelled or closed."""
+    await watch_stream(f"ws://127.0.0.1:{port}/api/v1/live?heartbeat=0", listener)
+
+
+async def watch_stream(
+    url: str, listener: LiveListener, headers: Mapping[str, str] | None = None
+) -> None:
+    """Follow the live stream at `url` until cancelled or closed."""
     decode = msgspec.json.Decoder().decode
     async with connect(
-        f"ws://127.0.0.1:{port}/api/v1/live?heartbeat=0",
+        url,
+        additional_headers=headers,
+        proxy=None,
         compression=None,
         open_timeout=CONNECT_TIMEOUT_S,
         ping_interval=None,

@@ -76,15 +76,24 @@ class Recording:
         epoch_ns: UTC of the world's zero.
         decode: gives signal -> value of a frame of the CAN bus whose sender says neither; with it
             the stream `can` is kept.
+        has_truth: False where every device is a recording: nobody knows what the car did.
     """
 
-    def __init__(self, writer: RecordWriter, epoch_ns: int, decode: Decode | None = None) -> None:
+    def __init__(
+        self,
+        writer: RecordWriter,
+        epoch_ns: int,
+        decode: Decode | None = None,
+        *,
+        has_truth: bool = True,
+    ) -> None:
         self._writer = writer
+        self._has_truth = has_truth
         self._epoch_ns = epoch_ns
         self._decode = decode
         self.readings = 0
         self._faults: list[FaultWindow] = []
-        self._open_faults: dict[tuple[str, Any], int] = {}
+        self._open_faults: dict[tuple[str, Any, Any], int] = {}
         self._barometer_kpa: float | None = None  # as the ECU last said it
 
     def attach(self, world: World) -> None:
@@ -99,7 +108,8 @@ class Recording:
         if world.can is not None and self._decode is not None:
             self._attach_bus(world.can, self._decode)
         world.listeners.append(self._note)
-        world.env.process(self._truth(world))
+        if self._has_truth:
+            world.env.process(self._truth(world))
 
     # -- the world ---------------------------------------------------------------------------------
     def _tap(self, link: str) -> Any:
@@ -288,7 +298,7 @@ class Recording:
             self._fault(time_ns, name, phase, detail)
 
     def _fault(self, time_ns: int, name: str, phase: str, detail: Mapping[str, Any]) -> None:
-        key = (name, detail.get("number"))
+        key = (name, detail.get("index"), detail.get("number"))
         if phase == "start":
             self._open_faults[key] = time_ns
             return
@@ -301,7 +311,7 @@ class Recording:
         """Every fault while it was active, in order; one that is still active ends at `end_ns`."""
         still = [
             FaultWindow(name, name, "", start_ns, end_ns)
-            for (name, _), start_ns in self._open_faults.items()
+            for (name, *_), start_ns in self._open_faults.items()
         ]
         return sorted([*self._faults, *still], key=lambda window: (window.start_ns, window.name))
 
@@ -316,5 +326,9 @@ class Recording:
         self._writer.stored_at(boot, upto_seq, time_ns, device, first_seq)
 
     def gateway_event(self, time_ns: int, kind: str, detail: Mapping[str, Any]) -> None:
-        if kind != "hello":
+        if kind == "hello":
+            boot, boots = detail.get("boot", 0), self._writer.boots
+            if "gateway" not in detail and boot not in boots:
+                boots.append(boot)
+        else:
             self._writer.event(time_ns, "gateway." + kind, dict(detail))

@@ -12,14 +12,14 @@ import rig.vtime
 rig.vtime.install()  # before anything that could bind a clock, a lock or a thread
 
 import asyncio  # noqa: E402
-import contextlib  # noqa: E402
 import functools  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
-from collections.abc import Generator  # noqa: E402
+from collections.abc import Callable, Generator  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 import simpy  # noqa: E402
 
@@ -35,13 +35,20 @@ from rig.vtime.patches import active  # noqa: E402
 from rig.vtime.ports import VirtualPort  # noqa: E402
 from rig.worker import boards  # noqa: E402
 from rig.worker.channel import say, work  # noqa: E402
+from rig.worker.database_control import DATABASE, DatabaseControl  # noqa: E402
 from rig.worker.internet import LoopInternet  # noqa: E402
 from rig.worker.job import Finished, Job  # noqa: E402
 from rig.worker.provisioning import provision_all  # noqa: E402
 from rig.worker.run import Run  # noqa: E402
+from rig.worker.struck import LoopDoor, StruckLoop  # noqa: E402
 from rig.worker.watchdog import keep_watch  # noqa: E402
 from sim.esp32 import HttpAnswer, HttpRequest  # noqa: E402
+from sim.mesh_setup import BASE_LINE  # noqa: E402
 from sim.streams import RandomStreams  # noqa: E402
+from sim.world import ESP32  # noqa: E402
+
+if TYPE_CHECKING:
+    from rig.worker.loop_gateway import LoopGateway
 
 PROGRESS_PERIOD_S = 1.0  # simulated
 PROGRESS_WALL_S = 0.2
@@ -70,24 +77,37 @@ class VirtualRun(Run):
         for line, port in ports.items():
             tcp.register(f"{line}.test", port, functools.partial(self.world.connect, line))
         self.exit_code = 0
+        self.ports: dict[str, VirtualPort] = {}
+        self.struck = StruckLoop()
+        self.targets["gateway"] = self.struck
 
     def run(self) -> Finished:
         start_wall_s = _real_monotonic()
         entropy = RandomStreams(self.job.seed).stream("entropy")
+        database = None
+        if self.strikes_databases:  # in real time: it starts a process
+            database = DatabaseControl(
+                LoopDoor(self.struck), self.database_urls, self.scenario.faults
+            )
+            self.targets[DATABASE] = database
         with active(self.kernel, entropy):
-            ports = [
-                VirtualPort(self.kernel, line, self.folder / name) for name, line in self.port_lines
-            ]
+            self.ports = {
+                name: VirtualPort(self.kernel, line, self.folder / name)
+                for name, line in self.port_lines
+            }
             self.begin()
             self.kernel.env.process(self._report_progress())
             loop = VirtualLoop(self.kernel)
+            if database is not None:
+                loop.exchange.is_blocked = database.is_blocked
             asyncio.set_event_loop(loop)
             loop.run_until_complete(self._drive())
         wall_s = _real_monotonic() - start_wall_s
-        for port in ports:
+        for port in self.ports.values():
             port.close()
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+        if database is not None:
+            database.close()
+        self.remove_folder()
         return self.close(wall_s=wall_s, exit_code=self.exit_code)
 
     async def _drive(self) -> None:
@@ -106,13 +126,23 @@ class VirtualRun(Run):
             module, _, function = self.job.preload.partition(":")
             getattr(importlib.import_module(module), function)()
         loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
         gateways = [
-            LoopGateway(plan, config, self.log, self.listener(plan, self.recording))
+            LoopGateway(
+                plan,
+                config,
+                self.log,
+                self.listener(plan, self.recording),
+                kernel=self.kernel,
+                loop=loop,
+                let_go=self._let_go,
+            )
             for plan, config in zip(self.gateways, configs, strict=True)
         ]
+        self.struck.attach(loop, gateways[-1])
         for gateway in gateways:
             await gateway.start()
-        internet = await self._switch_boards_on(gateways[-1].port)
+        internet = await self._switch_boards_on(gateways[-1])
         await asyncio.sleep(self.end_s - loop.time())
         for gateway in gateways:
             self.count(gateway.plan, await gateway.counters())
@@ -121,20 +151,29 @@ class VirtualRun(Run):
         for gateway in reversed(gateways):  # the base hears the car's last words
             self.exit_code = await gateway.stop() or self.exit_code
         for gateway in reversed(gateways):
-            self.writer.stored(await gateway.readings())
+            self.keep_stored(await gateway.readings())
 
-    async def _switch_boards_on(self, port: int) -> LoopInternet | None:
+    def _let_go(self) -> list[str]:
+        """Let go of the ports of the car's gateway, which is killed; return its files' paths."""
+        ports = [self.ports[name] for name in self.ports if name != BASE_LINE]
+        for port in ports:
+            port.let_go()
+        return [*(port.device_path for port in ports), str(self.journal_of(self.gateways[-1]))]
+
+    async def _switch_boards_on(self, gateway: LoopGateway) -> LoopInternet | None:
         if self.world.fleet is None:
+            if ESP32 in self.scenario.world.played:  # a recorded board is a device, too
+                await boards.register(self.scenario, gateway.port or 0)
             return None
         spec = self.scenario.world.esp32
-        keys = await boards.register(self.scenario, port) if spec.provisioned else {}
-        internet = LoopInternet(asyncio.get_running_loop(), port)
+        keys = await boards.register(self.scenario, gateway.port or 0) if spec.provisioned else {}
+        internet = LoopInternet(asyncio.get_running_loop(), lambda: gateway.port)
         boards.switch_on(self.world, self.scenario, internet, keys)
         if not spec.provisioned:
-            self._provision_boards(port)
+            self._provision_boards(lambda: gateway.port)
         return internet
 
-    def _provision_boards(self, port: int) -> None:
+    def _provision_boards(self, port: Callable[[], int | None]) -> None:
         """From the drive's start on, by the client that people use; it blocks, so in a thread."""
         loop, place = asyncio.get_running_loop(), boards.gateway_at(port)
 
@@ -156,6 +195,7 @@ class VirtualRun(Run):
                 spoken_s = wall_s
                 keep_watch(self.job.wall_limit_s)
                 say(self.progress())
+                self.writer.flush_if_watched()
             yield self.kernel.env.timeout(PROGRESS_PERIOD_S)
 
 

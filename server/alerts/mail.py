@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ssl
 from collections.abc import Sequence
@@ -70,14 +71,20 @@ class Mailer:
             timeout=TIMEOUT_S,
         )
         try:
-            async with client:
-                await client.send_message(mail)
+            await client.connect()
+            await client.send_message(mail)
+            # It is taken; how the server says goodbye changes nothing of that.
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+                await client.quit()
         except aiosmtplib.SMTPRecipientsRefused as error:
             _raise(error, error.recipients[0].code if error.recipients else 0)
         except aiosmtplib.SMTPResponseException as error:
             _raise(error, error.code)
         except (aiosmtplib.SMTPException, OSError) as error:
             raise OutboundError(_told(config, error)) from None
+        finally:
+            # Without a goodbye where the gateway ends meanwhile: nobody may answer it.
+            client.close()
 
     def _context(self) -> ssl.SSLContext | None:
         if self._config.security == "none":

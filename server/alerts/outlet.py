@@ -90,14 +90,9 @@ class Outlet:
         """Give what the receiver knows of an alert: nothing, "firing" or "resolved"."""
         return self._known.get(alert.id, alert.told)
 
-    def update(self, alert: Alert) -> None:
-        """Have the receiver told how an alert is, unless it knows; its end only where it was told
-        of the beginning."""
-        if alert.state == "firing":
-            if self.knows(alert) != "firing":
-                self.add(alert)
-        elif alert.id in self._sending or self.knows(alert) == "firing":
-            self.add(alert)
+    def was_told(self, alert: Alert) -> bool:
+        """Tell whether the receiver knows, or is just told, that an alert has begun."""
+        return alert.id in self._sending or self.knows(alert) == "firing"
 
     def add(self, alert: Alert) -> None:
         """Have an alert told, as it is then."""

@@ -28,7 +28,7 @@ import structlog
 from server.alerts.alert import Alert, Silence, SilenceBody, StoredRule
 from server.alerts.config import AlertsConfig, MailConfig
 from server.alerts.engine import Change, Engine, State, Watch
-from server.alerts.mail import Mailer
+from server.alerts.mail import Mailer, MailRefused
 from server.alerts.messages import Message
 from server.alerts.outlet import Outlet
 from server.alerts.rule import Kind, Rule, RuleBody, checked
@@ -106,6 +106,7 @@ class Alerts:
         self._outlets: dict[str, Outlet] = {}
         self._last: dict[tuple[int, str], Alert] = {}
         self._dirty: dict[int, Alert] = {}
+        self._begun: set[int] = set()
         self._unwritten: dict[int, Alert] = {}
         self._watched: set[tuple[int, str, str]] = set()
         self._new_watched: set[tuple[int, str, str]] = set()
@@ -183,7 +184,7 @@ class Alerts:
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
-            self._unwritten.update(self._dirty)
+            self._take_changes()
             await self._write()
         await asyncio.gather(*(outlet.stop() for outlet in self._outlets.values()))
 
@@ -283,6 +284,7 @@ class Alerts:
                 extreme=change.value,
             )
             self._last[key] = alert
+        self._begun.add(alert.id)
         self._touch(alert)
 
     def _end(self, alert: Alert, time_ns: int, how: str, extreme: float) -> None:
@@ -300,19 +302,24 @@ class Alerts:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            changed, self._dirty = self._dirty, {}
-            for alert in changed.values():
-                content = msgspec.structs.asdict(alert)
-                self._publisher.event({"type": "alert", **content})
-            self._unwritten.update(changed)
-            while len(self._unwritten) > UNWRITTEN_MOST:
-                self._unwritten.pop(next(iter(self._unwritten)))
-                self.lost += 1
-            for alert in changed.values():
-                self._reconcile(alert)
+            self._take_changes()
             await self._write()
             await self._forget()
             await asyncio.sleep(FLUSH_S)
+
+    def _take_changes(self) -> None:
+        """Publish what has changed, have it told, and let it wait to be written."""
+        changed, self._dirty = self._dirty, {}
+        begun, self._begun = self._begun, set()
+        for alert in changed.values():
+            content = msgspec.structs.asdict(alert)
+            self._publisher.event({"type": "alert", **content})
+        self._unwritten.update(changed)
+        while len(self._unwritten) > UNWRITTEN_MOST:
+            self._unwritten.pop(next(iter(self._unwritten)))
+            self.lost += 1
+        for alert in changed.values():
+            self._reconcile(alert, has_begun=alert.id in begun)
 
     async def _write(self) -> None:
         alerts, watched = self._unwritten, self._new_watched
@@ -355,8 +362,12 @@ class Alerts:
             await self._store.forget(now_ns - days * 86_400 * 10**9)
 
     # -- telling --------------------------------------------------------------------------------
-    def _reconcile(self, alert: Alert) -> None:
-        """Have receivers told what they do not know of an alert, unless it is not the time."""
+    def _reconcile(self, alert: Alert, *, has_begun: bool = False) -> None:
+        """Have receivers told what they do not know of an alert, unless it is not the time.
+
+        One that has begun, and has ended before anybody looked (a device sends the whole of it at
+        once), is told as well.
+        """
         now_ns = self._clock.now_ns()
         until_ns = self._silent_until_ns(alert, now_ns)
         rule = self._rule_of(alert)
@@ -370,10 +381,12 @@ class Alerts:
                 self._later(alert, (until_ns - now_ns) / 1e9)
             return
         outlets = [one for one in self._outlets_of(rule) if one.knows(alert) != alert.state]
-        if outlets and alert.state == "firing":
+        is_new = alert.state == "firing" or (has_begun and not alert.told_ns)
+        if outlets and is_new:
             alert.told_ns = now_ns
         for outlet in outlets:
-            outlet.update(alert)
+            if is_new or outlet.was_told(alert):
+                outlet.add(alert)
 
     def _later(self, alert: Alert, wait_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -427,7 +440,11 @@ class Alerts:
         if target.kind == "webhook":
             unix_s = self._clock.now_ns() // 10**9
             await post(message, target.places[0], target.secret, self._door, unix_s)
-        elif self._mailer is not None:
+        elif self._mailer is None:
+            raise MailRefused(
+                "expected a mail server in the configuration, [mail] host, found none"
+            )
+        else:
             await self._mailer.send(message, target.places)
 
     # -- rules ----------------------------------------------------------------------------------

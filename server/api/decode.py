@@ -10,8 +10,10 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec.inspect import (
     AnyType,
+    EnumType,
     FrozenSetType,
     ListType,
+    LiteralType,
     SetType,
     StrType,
     Type,
@@ -22,7 +24,7 @@ from msgspec.inspect import (
 from starlette.datastructures import QueryParams
 
 from server.answers import BadParameter, Refusal
-from server.requests import refusal_of_invalid
+from server.requests import CHOICE, refusal_of_invalid
 
 _LISTS = ListType | VarTupleType | SetType | FrozenSetType
 FIELDS_MOST = 1_000
@@ -46,6 +48,11 @@ class QueryDecoder:
         self._texts = frozenset(
             field.encode_name for field in fields if _takes_texts(type_info(field.type))
         )
+        self._choices = {
+            field.encode_name: words
+            for field in fields
+            if (words := _choices(type_info(field.type)))
+        }
 
     def decode(self, parameters: QueryParams) -> Any:
         """Give the Struct.
@@ -76,7 +83,10 @@ class QueryDecoder:
             refusal = refusal_of_invalid(str(error))
             given = found.get(refusal.where)
             shown = refusal.found if given is None else repr(given)[:80]
-            raise BadParameter(refusal.where, _in_words(refusal.expected), shown) from None
+            expected = _in_words(refusal.expected)
+            if expected == CHOICE and refusal.where in self._choices:
+                expected = f"one of {', '.join(self._choices[refusal.where])}"
+            raise BadParameter(refusal.where, expected, shown) from None
 
     def decode_form(self, body: bytes) -> Any:
         """Give the Struct of a form's body."""
@@ -107,6 +117,19 @@ def _takes_texts(kind: Type) -> bool:
     if isinstance(kind, UnionType):
         return any(_takes_texts(part) for part in kind.types)
     return isinstance(kind, StrType | AnyType | _LISTS)
+
+
+def _choices(kind: Type) -> list[str]:
+    """Give the words that a field may be; empty where it may be others."""
+    match kind:
+        case UnionType():
+            return [word for part in kind.types for word in _choices(part)]
+        case EnumType():
+            return [str(member.value) for member in kind.cls]
+        case LiteralType():
+            return [str(value) for value in kind.values]
+        case _:
+            return []
 
 
 _PARAMETER = re.compile(r"{([a-zA-Z_]\w*)(?::([a-z]+))?}")

@@ -36,6 +36,7 @@ TAGS = {
     "forward": "To another gateway.",
     "devices": "The registry of devices and their keys.",
     "commands": "Commands to devices.",
+    "provisioning": "A new device gets its network and its key, from the gateway's own machine.",
     "users": "Users, signing in, tokens, the audit log.",
     "diagnostics": "Trouble codes and identifiers of a car.",
     "operation": "For who runs the gateway.",

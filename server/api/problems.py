@@ -9,8 +9,7 @@ from starlette.responses import Response
 
 from server.answers import Refusal, old_error_response, problem_response
 from server.errors import CommandRefused, RegistryError, UnknownDevice
-from server.pipeline import STORE_ERRORS
-from server.store.connection import first_line
+from server.store.connection import STORE_ERRORS, first_line
 
 RETRY_AFTER_S = 2
 _OUR_FAULT = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)

@@ -12,9 +12,9 @@ from server.api.endpoint import Call, Endpoint, Role, Socket
 from server.catalogue import Signal, all_signals
 from server.links.supervisor import LinkStatus
 from server.operation.live_only import REASON as LIVE_ONLY
-from server.pipeline import STORE_ERRORS, PipelineCounts
+from server.pipeline import PipelineCounts
 from server.readings import State
-from server.store.connection import first_line
+from server.store.connection import STORE_ERRORS, first_line
 
 if TYPE_CHECKING:
     from server.compat.routes import CompatApi

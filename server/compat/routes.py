@@ -34,8 +34,7 @@ from server.control.templates import read_json_file
 from server.errors import LoggerError
 from server.history.pages import read_page
 from server.history.routes import place_of, wanted_of
-from server.pipeline import STORE_ERRORS
-from server.store.connection import first_line
+from server.store.connection import STORE_ERRORS, first_line
 
 if TYPE_CHECKING:
     from server.gateway import Gateway

@@ -19,8 +19,7 @@ from server.compat.channel import text_of, unknown_message
 from server.errors import CommandRefused
 from server.live.events import Event, Notice, Readings
 from server.live.words import number
-from server.pipeline import STORE_ERRORS
-from server.store.connection import first_line
+from server.store.connection import STORE_ERRORS, first_line
 
 if TYPE_CHECKING:
     from server.gateway import Gateway

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +16,8 @@ from server.devices.access import HEADER
 from server.errors import ServerError
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+LOCAL = ("127.0.0.1", "localhost", "::1")
+"""Hosts that are asked without a proxy, which has another localhost."""
 TIMEOUT_S = 15.0
 ANSWER_LIMIT_BYTES = 64_000_000
 
@@ -97,10 +100,10 @@ class Client:
             raise ApiError(f"{method} {path}: {_reason(error)}", error.code) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
-            raise ApiError(
-                f"expected a gateway at {self._url}, got: {reason}; start it with telerig serve, "
-                "or name it with --url"
-            ) from None
+            advice = "start it with telerig serve, or name it with --url"
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                advice = "name the file of those who signed its certificate in SSL_CERT_FILE"
+            raise ApiError(f"expected a gateway at {self._url}, got: {reason}; {advice}") from None
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -130,8 +133,8 @@ def _host(url: str) -> str:
 
 def _opener(host: str) -> urllib.request.OpenerDirector:
     handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
-    if host in ("127.0.0.1", "localhost", "::1"):
-        handlers.append(urllib.request.ProxyHandler({}))  # a proxy has another localhost
+    if host in LOCAL:
+        handlers.append(urllib.request.ProxyHandler({}))
     return urllib.request.build_opener(*handlers)
 
 

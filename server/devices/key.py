@@ -18,6 +18,8 @@ SECRET_BYTES = 32
 SECRET_LENGTH = 43  # digits of base 62 for 256 bits
 CHECK_LENGTH = 6  # digits of base 62 for 32 bits
 DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_IN_TEXT = re.compile(r"vtg_[a-z]+_[^/?&\s]+")
+"""A secret of this gateway, whatever its kind: a device's key, a refresh token."""
 LENGTH_LIMIT = len(PREFIX) + 64 + SECRET_LENGTH + CHECK_LENGTH + 2
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -58,6 +60,11 @@ class Key(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Key({self.device!r}, secret=…)"
+
+
+def without_secrets(text: str) -> str:
+    """Give a text for the log: secrets of a gateway that stand in it are left out."""
+    return _IN_TEXT.sub("…", text)
 
 
 def check(body: str) -> str:

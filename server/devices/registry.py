@@ -96,6 +96,7 @@ class Registry:
     Args:
         pool: connections; used when the registry is first asked.
         clock: for expiry and instants.
+        own: id of the gateway's own links, which no device gets.
         fixed: keys from the configuration (hash of the whole key: device), for development.
         random: gives that many random bytes.
     """
@@ -105,11 +106,13 @@ class Registry:
         pool: asyncpg.Pool,
         clock: Clock,
         *,
+        own: str = "",
         fixed: Mapping[bytes, str] | None = None,
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._pool = pool
         self._clock = clock
+        self._own = own
         self._fixed = dict(fixed or {})
         self._random = random
         self._entries: dict[str, _Entry] = {}
@@ -208,6 +211,17 @@ class Registry:
         now_ns = self._clock.now_ns()
         return [self._status(row, now_ns) for row in rows]
 
+    async def last_used(self) -> dict[str, int]:
+        """Give when a key of each device was used last; devices that used none are not there."""
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch("SELECT id, device, last_used_ns FROM device_keys")
+        found: dict[str, int] = {}
+        for key, device, written_ns in rows:
+            used_ns = max(written_ns or 0, self._used.get(key, 0), found.get(device, 0))
+            if used_ns:
+                found[device] = used_ns
+        return found
+
     async def refused(self, device: str) -> list[RefusedRequests]:
         """Give what was refused of a device because of its key, the newest first."""
         async with self._pool.acquire() as connection:
@@ -225,8 +239,9 @@ class Registry:
         """Add a device and give its first key; one that was deactivated comes back.
 
         Raises:
-            DeviceConflict: there is an active device of that id.
+            DeviceConflict: there is an active device of that id, or it is the gateway's own.
         """
+        self._check_not_own(device)
         async with self._changing() as connection, connection.transaction():
             row = await connection.fetchrow(
                 """
@@ -253,7 +268,12 @@ class Registry:
         return Device(*row), minted
 
     async def adopt(self, device: str, name: str, vin: str | None) -> Device:
-        """Give the device of that id; one that is not known is added, without a key."""
+        """Give the device of that id; one that is not known is added, without a key.
+
+        Raises:
+            DeviceConflict: it is the gateway's own.
+        """
+        self._check_not_own(device)
         await self.fresh()
         entry = self._entries.get(device)
         if entry is None:
@@ -269,6 +289,10 @@ class Registry:
             await self._reload(device)
             entry = self._entries[device]
         return entry.device
+
+    def _check_not_own(self, device: str) -> None:
+        if device == self._own:
+            raise DeviceConflict("id", "an id of its own", f"{device!r}, the gateway's own links")
 
     async def rotate(self, device: str, overlap_s: float | None = OVERLAP_S) -> MintedKey:
         """Give a device a new key; the one before works for `overlap_s` more (None: on and on).

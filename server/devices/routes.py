@@ -23,8 +23,8 @@ from server.api.endpoint import Call, Endpoint, Role, Socket
 from server.api.parameters import Identifier
 from server.devices.key import DEVICE_ID
 from server.devices.registry import OVERLAP_S, Device, KeyStatus, RefusedRequests
-from server.devices.statistics import Boot, Day, Refused, Sums, of_device, of_vehicle
-from server.errors import DeviceConflict, UnknownDevice
+from server.devices.statistics import Boot, Day, Refused, Sums, last_heard, of_device, of_vehicle
+from server.errors import UnknownDevice
 
 if TYPE_CHECKING:
     from server.gateway import Gateway
@@ -71,10 +71,32 @@ class DevicesQuery(msgspec.Struct, forbid_unknown_fields=True):
     all: bool = False
 
 
+class ListedDevice(msgspec.Struct, frozen=True):
+    """A device in the list of them.
+
+    Attributes:
+        id: by which it sends.
+        name: for people.
+        vin: of its vehicle, where it is known.
+        active: False: it may not send any more.
+        registered_ns: when it was registered.
+        last_used_ns: when one of its keys was used last; null: none was.
+        heard_ns: when something of it was stored last; null: nothing was.
+    """
+
+    id: str
+    name: str
+    vin: str | None
+    active: bool
+    registered_ns: int
+    last_used_ns: int | None
+    heard_ns: int | None
+
+
 class Devices(msgspec.Struct, frozen=True):
     """Devices by id."""
 
-    devices: list[Device]
+    devices: list[ListedDevice]
 
 
 class OneDevice(msgspec.Struct, frozen=True):
@@ -228,18 +250,31 @@ class _DeviceApi:
 
     async def register(self, call: Call[None, Registration]) -> Response:
         """Register a device."""
-        wanted = _checked(call.body)
-        own = self._gateway.config.device
-        if wanted[0] == own:
-            raise DeviceConflict("id", "an id of its own", f"{own!r}, the gateway's own links")
-        device, minted = await self._registry.register(*wanted)
+        device, minted = await self._registry.register(*_checked(call.body))
         answer = Registered(device, minted.key, minted.id)
         return JsonResponse(answer, status_code=201, headers=NO_STORE)
 
     async def devices(self, call: Call[DevicesQuery, None]) -> Devices:
         """Give the devices."""
         found = await self._registry.devices(inactive=call.query.all)
-        return Devices([device for device in found if call.who.may_read(device.id)])
+        used, heard = await self._registry.last_used(), await self._heard()
+        return Devices(
+            [
+                ListedDevice(
+                    **msgspec.structs.asdict(device),
+                    last_used_ns=used.get(device.id),
+                    heard_ns=heard.get(device.id),
+                )
+                for device in found
+                if call.who.may_read(device.id)
+            ]
+        )
+
+    async def _heard(self) -> dict[str, int]:
+        if not self._gateway.config.database.enabled:
+            return {}
+        async with self._gateway.pool.acquire() as connection:
+            return await last_heard(connection)
 
     async def device(self, call: Call[None, None]) -> OneDevice:
         """Give a device."""

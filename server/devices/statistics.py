@@ -89,6 +89,12 @@ class VehicleStatistics(msgspec.Struct, frozen=True):
     days: list[Day]
 
 
+async def last_heard(connection: asyncpg.Connection) -> dict[str, int]:
+    """Give when something of each device was stored last, UTC nanoseconds."""
+    rows = await connection.fetch("SELECT device, max(last_ns) FROM device_boots GROUP BY device")
+    return dict(map(tuple, rows))
+
+
 async def of_device(connection: asyncpg.Connection, device: str) -> DeviceStatistics:
     """Give the statistics of a device."""
     total = await connection.fetchrow(_TOTAL.format("device"), device, None)

@@ -6,6 +6,8 @@
 Parameters: id or deviceid, lat, lon (or location "lat,lon"), timestamp (seconds, milliseconds, ISO
 8601, "YYYY-MM-DD hh:mm:ss" in UTC; none: now), speed (knots), bearing or heading, altitude, hdop,
 sat, batt, valid. The JSON of Traccar Client 9 and later has metres a second, and -1 for unknown.
+OsmAnd and GPSLogger have metres a second too, which nothing in their requests tells from knots
+(traccar#3487: half the speed): whoever writes their URL says so, speed_mps instead of speed.
 Sources: traccar.org/osmand, traccar OsmAndProtocolDecoder, traccar-client preferences.dart.
 """
 
@@ -28,6 +30,7 @@ LOCATIONS_MOST = 1000
 
 _LAT, _LON = by_name("LAT").id, by_name("LON").id
 _FIELDS: Mapping[str, tuple[int, float]] = {
+    "speed_mps": (by_name("GPS_SPEED").id, MPS_KPH),
     "speed": (by_name("GPS_SPEED").id, KNOTS_KPH),
     "bearing": (by_name("GPS_HEADING").id, 1.0),
     "heading": (by_name("GPS_HEADING").id, 1.0),
@@ -149,12 +152,10 @@ def _location(gathered: Gathered, location: Location, now_ns: int) -> None:
         return
     coords = location.coords
     _position(gathered, time_ns, repr(coords.latitude), repr(coords.longitude), True)
-    for name, value, factor in (
-        ("speed", coords.speed, MPS_KPH),
-        ("heading", coords.heading, 1.0),
-    ):
+    for name, value in (("speed_mps", coords.speed), ("heading", coords.heading)):
         if value is not None and value >= 0:
-            gathered.add(_FIELDS[name][0], time_ns, value * factor)
+            signal, factor = _FIELDS[name]
+            gathered.add(signal, time_ns, value * factor)
     if coords.altitude is not None:
         gathered.add(_FIELDS["altitude"][0], time_ns, coords.altitude)
     if location.battery is not None and (location.battery.level or -1) >= 0:

@@ -2,6 +2,7 @@
 
     GET, POST  /api/v1/torque, /api/v1/torque/{key}     the Torque app
     GET, POST  /api/v1/osmand, /api/v1/osmand/{key}     OsmAnd, Traccar Client and their like
+                                                        (both also with a slash at the end)
     POST       /api/v1/{key}/telemetry                  ThingsBoard devices; the token is the key
     POST       /api/v1/{key}/attributes                 taken and not kept
 
@@ -56,12 +57,12 @@ def endpoints(gateway: Gateway) -> list[Endpoint | Socket]:
     dialects = Dialects(gateway)
     declared: list[Endpoint | Socket] = []
     if config.torque:
-        for path in ("/api/v1/torque", "/api/v1/torque/{key}"):
+        for path in ("/api/v1/torque", "/api/v1/torque/{key:path}"):
             for method in ("GET", "POST"):
                 summary = "Take an upload of the Torque app; answered OK!"
                 declared.append(_endpoint(method, path, dialects.torque, summary, TEXT))
     if config.osmand:
-        for path in ("/api/v1/osmand", "/api/v1/osmand/{key}"):
+        for path in ("/api/v1/osmand", "/api/v1/osmand/{key:path}"):
             for method in ("GET", "POST"):
                 summary = "Take a position of OsmAnd, Traccar Client or their like"
                 declared.append(_endpoint(method, path, dialects.osmand, summary, TEXT))
@@ -172,7 +173,7 @@ class Dialects:
     async def telemetry(self, scope: Scope, receive: Receive) -> tuple[str, bytes]:
         """Take telemetry of ThingsBoard."""
         key = _key_in_path(scope)
-        device = await device_of_key(self._gateway, scope, key or "")
+        device = await device_of_key(self._gateway, scope, key)
         with _Counting(self._gateway, device):
             body = await read_body(scope, receive, JSON_BATCH_BYTES)
             gathered = read_telemetry(body, self._config.thingsboard_keys, self._now_ns)
@@ -183,7 +184,7 @@ class Dialects:
     async def attributes(self, scope: Scope, receive: Receive) -> tuple[str, bytes]:
         """Take attributes, and say that they are not kept."""
         key = _key_in_path(scope)
-        device = await device_of_key(self._gateway, scope, key or "")
+        device = await device_of_key(self._gateway, scope, key)
         with _Counting(self._gateway, device):
             await read_body(scope, receive, SINGLE_BYTES)
         told = {"accepted": 0, "detail": "attributes are not kept; send telemetry"}
@@ -221,10 +222,14 @@ class _Counting:
             self._gateway.ingest.refused(self._device.id, problems)
 
 
-def _key_in_path(scope: Scope) -> str | None:
-    key: str | None = scope["path_params"].get("key")
-    if key:
-        hide_key(scope, key)
+def _key_in_path(scope: Scope) -> str:
+    """Give the key of the path, and hide it there; empty where there is none.
+
+    A slash behind it, as people end a server's URL, is no part of it, and not redirected: Traccar
+    Client takes any answer below 400 for a position that has arrived.
+    """
+    key: str = scope["path_params"].get("key", "").rstrip("/")
+    hide_key(scope, key)
     return key
 
 

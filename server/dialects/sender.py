@@ -20,7 +20,7 @@ _HEADER = HEADER.lower().encode()
 HIDDEN = "…"
 
 
-def key_of(scope: Scope, in_path: str | None, parameter: str | None) -> str:
+def key_of(scope: Scope, in_path: str, parameter: str | None) -> str:
     """Give the key: of the path, the header, a bearer token, the parameter; empty without one."""
     if in_path:
         return in_path

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from server.dialects.gathered import Gathered, not_the_form
+from server.dialects.gathered import NUMBER, Gathered, not_the_form
 from server.ingest.signals import find_signal
 
 ENTRIES_MOST = 10_000
@@ -59,10 +59,23 @@ def _entry(
     stamp, values = entry["ts"], entry["values"]
     if not isinstance(values, dict):
         raise not_the_form(f"{where}values", "an object", type(values).__name__)
-    if not isinstance(stamp, int) or isinstance(stamp, bool) or not 0 <= stamp < _NOT_MS:
-        expected = "whole milliseconds since 1970"
-        raise not_the_form(f"{where}ts", expected, repr(stamp))
-    _values(gathered, values, f"{where}values.", keys, stamp * 1_000_000)
+    time_ms = _time_ms(stamp)
+    if time_ms is None:
+        raise not_the_form(f"{where}ts", "milliseconds since 1970", repr(stamp))
+    _values(gathered, values, f"{where}values.", keys, time_ms * 1_000_000)
+
+
+def _time_ms(stamp: object) -> int | None:
+    """Give an instant; None for what is none.
+
+    ThingsBoard takes a number with decimals, which it cuts off, and a text that is one
+    (JsonConverter, Gson's getAsLong): clients whose numbers are all floats send these.
+    """
+    if isinstance(stamp, str) and NUMBER.fullmatch(stamp):
+        stamp = int(stamp) if stamp.isdigit() else float(stamp)
+    if not isinstance(stamp, int | float) or isinstance(stamp, bool) or not 0 <= stamp < _NOT_MS:
+        return None
+    return int(stamp)
 
 
 def _values(

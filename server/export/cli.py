@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,17 @@ TIMEOUT_S = 120.0
 """A gateway that sends nothing for so long has gone."""
 SHOWN_S = 0.5
 _ENDINGS = {"gz": Packing.GZIP, "zst": Packing.ZSTD}
+
+
+class NotWritten(Exception):  # noqa: N818 (named for what happened)
+    """What came cannot be written; the cause says why.
+
+    It is no `OSError`: those of a download are the gateway's, as its client takes them.
+    """
+
+    def __init__(self, target: object, cause: OSError) -> None:
+        super().__init__(f"expected to write {target}, got: {cause.strerror or cause}")
+        self.__cause__ = cause
 
 
 class ExportCommand:
@@ -85,7 +97,10 @@ class ExportCommand:
         except ServerError as error:
             print(f"telerig export: {error}", file=sys.stderr)
             return error.exit_code
-        except BrokenPipeError:
+        except NotWritten as error:
+            if not isinstance(error.__cause__, BrokenPipeError):
+                print(f"telerig export: {error}", file=sys.stderr)
+                return 1
             # Who read the standard output has enough.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
@@ -150,35 +165,44 @@ def download(client: Client, path: str, output: str | None) -> tuple[str, int]:
 
     Raises:
         ApiError: no answer, a refusal, or the export broke off.
-        ServerError: the file cannot be written.
+        NotWritten: the file cannot be written.
     """
     with client.answer("GET", path, timeout_s=TIMEOUT_S) as answer:
         if output == "-":
-            return "-", _copy(answer, sys.stdout.buffer)
+            return "-", _copy(answer, "the standard output", sys.stdout.buffer)
         target = Path(output or _name_of(answer))
-        beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+        beside = target.parent / f".{target.name}.{os.getpid()}.part"
         try:
-            with beside.open("xb") as file:
-                size_bytes = _copy(answer, file)
-            beside.replace(target)
-        except OSError as error:
-            if isinstance(error, ConnectionError | TimeoutError):
-                raise
-            reason = error.strerror or error
-            raise ServerError(f"expected to write {target}, got: {reason}") from None
+            with _writing(target):
+                file = beside.open("xb")
+            with file:
+                size_bytes = _copy(answer, target, file)
+            with _writing(target):
+                beside.replace(target)
         finally:
             with contextlib.suppress(OSError):
                 beside.unlink()
     return str(target), size_bytes
 
 
-def _copy(answer: http.client.HTTPResponse, out: BinaryIO) -> int:
+@contextlib.contextmanager
+def _writing(target: object) -> Iterator[None]:
+    """Tell errors of writing from those of the answer."""
+    try:
+        yield
+    except OSError as error:
+        raise NotWritten(target, error) from error
+
+
+def _copy(answer: http.client.HTTPResponse, target: object, out: BinaryIO) -> int:
     progress = _Progress()
     try:
         while chunk := answer.read(CHUNK_BYTES):
-            out.write(chunk)
+            with _writing(target):
+                out.write(chunk)
             progress.add(len(chunk))
-        out.flush()
+        with _writing(target):
+            out.flush()
     except http.client.IncompleteRead:
         raise ApiError("the export broke off; the gateway's log says why") from None
     finally:

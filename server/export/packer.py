@@ -30,7 +30,9 @@ class Packer:
         self._compressor = _compressor(packing)
 
     def write(self, data: bytes) -> None:
-        """Write; what is compressed may come later."""
+        """Write; what is compressed may come later, and nothing begins nothing."""
+        if not data:
+            return
         if self._compressor is not None:
             data = self._compressor.compress(data)
         if data:

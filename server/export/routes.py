@@ -19,7 +19,18 @@ from server.answers import BadParameter, Refusal
 from server.api.endpoint import Call, Endpoint, Role, Socket
 from server.api.parameters import INT64_MAX, Instant, InstantNs, parse_instant_ns
 from server.export.choice import chosen, split
-from server.export.job import FORMATS, HOLD_S, MEDIA, PERIOD_MS, Format, Job, Packing, Subject, What
+from server.export.job import (
+    FORMATS,
+    HOLD_S,
+    MEDIA,
+    PACKED_MEDIA,
+    PERIOD_MS,
+    Format,
+    Job,
+    Packing,
+    Subject,
+    What,
+)
 from server.export.process import ExportResponse
 from server.export.subject import find_session
 
@@ -118,7 +129,8 @@ def endpoints(gateway: Gateway) -> list[Endpoint | Socket]:
                 tag="older systems",
                 body=OldExport,
                 answer=bytes,
-                media="application/octet-stream",
+                media=MEDIA[Format.CSV],
+                more_media=(MEDIA[Format.JSON],),
                 also=_ALSO,
             )
         )
@@ -153,6 +165,7 @@ def _endpoint(base: str, what: What, format: Format, is_session: bool) -> Endpoi
         query=queries[what],
         answer=bytes,
         media=MEDIA[format],
+        more_media=() if format is Format.PARQUET else tuple(PACKED_MEDIA.values()),
         also=(*_ALSO, _NO_PARQUET) if format is Format.PARQUET else _ALSO,
     )
 

@@ -67,10 +67,9 @@ def read_forward(section: Section) -> ForwardConfig:
         return ForwardConfig()
     try:
         target = parse_url(url)
-    except BadUrl as error:
-        raise section.where.error(
-            "url", "a URL https://HOST or http://HOST:PORT", str(error)
-        ) from None
+    except BadUrl:
+        expected = "a URL https://HOST or http://HOST:PORT without credentials and fragment"
+        raise section.where.error("url", expected, describe(url)) from None
     if "?" in target.path:
         raise section.where.error("url", "a URL without a query", describe(url))
     if key is None and not devices:

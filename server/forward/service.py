@@ -13,13 +13,13 @@ import msgspec
 import structlog
 
 from server.clock import Clock
+from server.disk_queue import Record
 from server.errors import BodyError, ServerError
 from server.forward.config import ForwardConfig
-from server.forward.queue import Record
 from server.forward.stream import PATH, Recover, Stream, StreamStatus
+from server.keeping import Store
 from server.outbound.addresses import Door
 from server.outbound.http import HttpClient, parse_url
-from server.pipeline import Store
 from server.store.appends import Append, Piece
 from server.store.body import COLUMNS_VERSION, decode_columns
 from server.store.hotlog import Batch
@@ -205,4 +205,5 @@ class ForwardingStore:
     async def append(self, batch: Batch) -> None:
         """Commit a batch, then queue it."""
         await self._store.append(batch)
-        self._forward.local(self._boot, batch, self._vin())
+        boot = self._boot if batch.boot is None else batch.boot
+        self._forward.local(boot, batch, batch.vin or self._vin())

@@ -24,8 +24,8 @@ import structlog
 import zstandard
 
 from server.clock import Clock
+from server.disk_queue import Place, Queue, QueueError, Record
 from server.errors import BodyError, StoreError
-from server.forward.queue import Place, Queue, QueueError, Record
 from server.forward.wire import COLUMNS_MOST, Message, Part, parts_of
 from server.outbound.errors import OutboundError
 from server.outbound.http import Answer, HttpClient
@@ -267,6 +267,7 @@ class Stream:
             if reason != self._behind_reason:
                 log.error("forward queue not written", device=self.device, reason=reason)
             self._behind_reason = reason
+            self._wake.set()  # what got in goes out, and makes room
             return False
         if self._behind_reason:
             log.info("forward queue is written again", device=self.device)

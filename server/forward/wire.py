@@ -15,8 +15,8 @@ from itertools import groupby, pairwise
 import msgspec
 
 from server.catalogue import by_id
+from server.disk_queue import Record
 from server.errors import CatalogueError
-from server.forward.queue import Record
 from server.store.body import COLUMNS_VERSION, decode_columns, decode_parts, little_endian
 from server.wire import telemetry_pb2
 

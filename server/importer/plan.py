@@ -22,6 +22,7 @@ from server.importer.words import conversion, meaning_of, signal_name, unit_of
 LEAVE_OUT = "-"
 CHANNELS_MOST = 10_000
 SESSIONS_MOST = 100_000
+TABLES_TOLD = 10
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 READABLE = (Kind.LONG, Kind.WIDE, Kind.JSON)
 
@@ -167,9 +168,19 @@ def make_plan(
         if table.name in plan.chosen:
             _look(connection, table, plan, rules, device)
     if not plan.spans:
-        raise ImportRefused("expected a table with readings, found none; see --dry-run")
+        raise ImportRefused(f"expected a table with readings, found {_found(tables)}")
     _tell(connection, tables, plan)
     return plan
+
+
+def _found(tables: list[Table]) -> str:
+    """Say what a file has instead of readings."""
+    what = [
+        f"{table.name} ({table.kind.value}, {table.rows} rows{table.why and ': ' + table.why})"
+        for table in tables[:TABLES_TOLD]
+    ]
+    more = len(tables) - len(what)
+    return (", ".join(what) or "no table at all") + (f" and {more} more" if more else "")
 
 
 def _choose(tables: list[Table], wanted: Collection[str]) -> list[Table]:
@@ -259,7 +270,8 @@ def read_table(
         case _:
             columns += table.columns
     texts = ", ".join(quoted(column) if column else "NULL" for column in columns)
-    rows = connection.execute(f"SELECT {texts} FROM {quoted(table.name)} ORDER BY rowid")
+    order = ", ".join(map(quoted, table.order))
+    rows = connection.execute(f"SELECT {texts} FROM {quoted(table.name)} ORDER BY {order}")
     channels: dict[tuple[object, ...], Channel] = {}
     for row in rows:
         time_ns = instant_ns(row[0])

@@ -69,7 +69,7 @@ def endpoints(gateway: Gateway) -> list[Endpoint | Socket]:
             limit_bytes=BATCH_BYTES,
             answer=Answer,
             also=(
-                (409, "The device is deactivated."),
+                (409, "The device is deactivated, or the gateway's own."),
                 (429, "Too much waits for the database: Retry-After."),
             ),
         ),

@@ -79,6 +79,7 @@ class Sender:
         self._progress = progress
         self._sleep = sleep
         self._done = 0
+        self._has_answered = False
         self.result = Result()
 
     def send(self, connection: sqlite3.Connection, plan: Plan, device: str | None) -> Result:
@@ -96,9 +97,11 @@ class Sender:
             series: dict[tuple[str, str, str, str], _Series] = {}
             held = 0
             for found in read_table(connection, table, names, device):
-                mapped = plan.channels[found.channel]
-                if not mapped.signal or found.value is None:
+                mapped = plan.channels.get(found.channel)
+                if mapped is None or not mapped.signal or found.value is None:
                     continue
+                if (table.name, found.session, found.device) not in plan.spans:
+                    continue  # a session that began since the file was looked at: the next time
                 key = found.session, found.device, str(found.channel), str(mapped.signal)
                 one = series.get(key)
                 if one is None:
@@ -160,9 +163,12 @@ class Sender:
             try:
                 with self._client.answer("POST", path, body, content_type, TIMEOUT_S) as answer:
                     told: dict[str, Any] = json.loads(answer.read())
+                    self._has_answered = True
                     return told
             except ApiError as error:
-                if error.status not in _TRY_AGAIN or number == TRIES:
+                self._has_answered |= error.status > 0
+                # Where nobody ever answered, no gateway is away for a moment: the URL is wrong.
+                if error.status not in _TRY_AGAIN or number == TRIES or not self._has_answered:
                     raise
             self._sleep(min(0.5 * 2**number, 10.0))
         raise AssertionError("unreachable")

@@ -17,6 +17,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -69,6 +70,7 @@ class Table(msgspec.Struct, frozen=True):
         name: of the table.
         kind: what it is.
         rows: how many.
+        order: columns in whose order the rows are always the same.
         time: instant.
         session: session's key.
         device: device's key.
@@ -85,6 +87,7 @@ class Table(msgspec.Struct, frozen=True):
     name: str
     kind: Kind
     rows: int
+    order: tuple[str, ...] = ("rowid",)
     time: str = ""
     session: str = ""
     device: str = ""
@@ -130,7 +133,8 @@ def quoted(name: str) -> str:
 
 
 def _table(connection: sqlite3.Connection, name: str) -> Table:
-    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({quoted(name)})")]
+    about = connection.execute(f"PRAGMA table_info({quoted(name)})").fetchall()
+    columns = [row[1] for row in about]
     rows = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0]
     sample = connection.execute(f"SELECT * FROM {quoted(name)} LIMIT {SAMPLE_ROWS}").fetchall()
     looks = _Looks(name, columns, sample)
@@ -139,6 +143,7 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
         name,
         Kind.OTHER,
         rows,
+        _order(connection, name, about),
         time,
         looks.first(_SESSION),
         looks.first(_DEVICE),
@@ -149,6 +154,18 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
         looks.json(),
     )
     return msgspec.structs.replace(table, **looks.kind(table))
+
+
+def _order(
+    connection: sqlite3.Connection, name: str, about: Sequence[tuple[Any, ...]]
+) -> tuple[str, ...]:
+    """Give the columns in whose order the rows of a table are always the same."""
+    try:
+        connection.execute(f"SELECT rowid FROM {quoted(name)} LIMIT 0")
+    except sqlite3.OperationalError:  # WITHOUT ROWID: such a table has a primary key
+        keyed = sorted((row[5], row[1]) for row in about if row[5])
+        return tuple(column for _, column in keyed)
+    return ("rowid",)
 
 
 class _Looks:
@@ -245,5 +262,5 @@ class _Looks:
 def _is_object(value: object) -> bool:
     try:
         return isinstance(json.loads(value), dict) if isinstance(value, str | bytes) else False
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

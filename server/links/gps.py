@@ -60,7 +60,8 @@ class GpsOptions:
         baud: bits per second.
         stale_s: LAT and LON are stale after so many seconds; without a fix, all that was read.
         silence_s: without any epoch for so long the link is lost.
-        oldest_date: an earlier date is a receiver's mistake and refused.
+        oldest_date: an earlier date is a receiver's mistake: refused, unless 1024 or 2048 weeks
+            more (its week count has rolled over) make it today's by the gateway's own clock.
     """
 
     port: str
@@ -141,8 +142,13 @@ class GpsLink(Link):
             received_ns = self.clock.now_ns()
             for raw in self._splitter.feed(chunk):
                 self._take_sentence(raw, received_ns, now_s)
-        if now_s - self._epoch_s > self.options.silence_s:
+        missing_s = now_s - self._epoch_s
+        if missing_s > self.options.silence_s:
             raise LinkLost(self._silence())
+        if self._state == "" and missing_s > self.options.stale_s:
+            # Without a position, the speed and the altitude of before are as old as the last one.
+            self.stale_s = dict.fromkeys(self._told, self.options.stale_s)
+            self._say(f"no epoch for {self.options.stale_s:g} s")
 
     def _take_sentence(self, raw: bytes, received_ns: int, now_s: float) -> None:
         self._counts["sentences"] += 1

@@ -24,6 +24,7 @@ _RECENT_EPOCHS = 4  # epochs that may still take sentences; beyond that a senten
 _LEARN_EPOCHS = 4  # a kind is expected if one of the last epochs had it: a lost line unlearns none
 _STALE_NS = 2 * NS_PER_S  # older than the newest epoch by less: late, not a clock set back
 _QUIET_LIMIT_S = 0.8  # longest pause that a burst may have, once it has shown shorter ones
+_ROLLOVER_DAYS = 1024 * 7
 _HALF_DAY_NS = NS_PER_DAY // 2
 _DATE_HOLDS_S = 6 * 3600.0  # longest silence over which a date can be carried on without doubt
 _POSITIONS = ("RMC", "GGA", "GNS")  # in the order of preference; RMC has the motion too
@@ -70,11 +71,13 @@ class EpochAssembler:
     """Gathers sentences into fixes.
 
     Args:
-        date_floor: a date before this is refused, and said so.
+        date_floor: a date before this is refused, and said so, unless its week count rolled on
+            makes it today's.
         quiet_s: an epoch that lacks expected sentences is given out after so many seconds of
             silence; doubled, up to 0.8 s, each time that a sentence of it comes even later.
         counters: where to count: `epochs` given out, `epochs_no_fix`, `epochs_no_date` (held back:
-            no sentence has told the date yet), `epochs_old_date`, `epochs_partial` (an expected
+            no sentence has told the date yet), `epochs_old_date`, `epochs_week_rollover` (the date
+            was 1024 weeks or more back, and is mended), `epochs_partial` (an expected
             kind was missing), `sentences_stale`, `sentences_late` (after their epoch had been
             given out), `leap_seconds`.
     """
@@ -151,8 +154,7 @@ class EpochAssembler:
         """A straggler from an epoch already forgotten; a clock set back by more is a new epoch."""
         if self._newest is None:
             return False
-        age_ns = (self._newest.time_of_day_ns - time_of_day_ns) % NS_PER_DAY
-        return 0 < age_ns < _STALE_NS
+        return 0 < _age_ns(self._newest.time_of_day_ns, time_of_day_ns) < _STALE_NS
 
     def _put(self, epoch: _Epoch, sentence: Sentence, received_ns: int, now_s: float) -> None:
         epoch.last_s = now_s
@@ -232,6 +234,8 @@ class EpochAssembler:
         if epoch.time_of_day_ns >= NS_PER_DAY:
             self.counters["leap_seconds"] += 1
         date = self._date_of(epoch)
+        if date is not None and date < self._date_floor:
+            date = self._rolled_on(date, epoch.received_ns)
         time_ns = 0
         if date is not None:
             days = date.toordinal() - _EPOCH_ORDINAL
@@ -285,6 +289,20 @@ class EpochAssembler:
         self._keep_date(date, epoch)
         return date
 
+    def _rolled_on(self, date: datetime.date, received_ns: int) -> datetime.date:
+        """The date with its week count rolled on, if that makes it today's by the own clock.
+
+        Two clocks that agree but for 1024 weeks are both right: the receiver counts weeks with 10
+        bits. Where they do not, nobody knows which is wrong, and the date stays as it was told.
+        """
+        today = received_ns // NS_PER_DAY + _EPOCH_ORDINAL
+        rounds = round((today - date.toordinal()) / _ROLLOVER_DAYS)
+        rolled = date.toordinal() + rounds * _ROLLOVER_DAYS
+        if rounds < 1 or abs(rolled - today) > 1:
+            return date
+        self.counters["epochs_week_rollover"] += 1
+        return datetime.date.fromordinal(rolled)
+
     def _keep_date(self, date: datetime.date, epoch: _Epoch) -> None:
         self._date = date
         self._date_time_of_day_ns = epoch.time_of_day_ns
@@ -295,6 +313,18 @@ class EpochAssembler:
             f"the receiver says {date.isoformat()}, which is before {self._date_floor.isoformat()}:"
             " its week count has rolled over, or its clock is not set yet"
         )
+
+
+def _age_ns(newest_ns: int, time_of_day_ns: int) -> int:
+    """How much older an instant is than the newest, both as time of day; most of a day: newer.
+
+    A leap second, 86400 s and more, lies before midnight and has no other place in the day.
+    """
+    if newest_ns >= NS_PER_DAY:
+        return newest_ns - time_of_day_ns
+    if time_of_day_ns >= NS_PER_DAY and newest_ns < _HALF_DAY_NS:
+        return newest_ns + NS_PER_DAY + NS_PER_S - time_of_day_ns
+    return (newest_ns - time_of_day_ns) % NS_PER_DAY
 
 
 def _place(by_kind: dict[str, Sentence]) -> Sentence | None:

@@ -108,9 +108,11 @@ async def _of_session(
     from server.sessions.store import readings_of
 
     session = await find_session(gateway, who, number)
-    if session.state == "ended":
-        expected = f"a session that runs (WS /api/v1/replay?session={number} plays this one)"
-        raise Refusal(409, "session", expected, f"{number}, ended")
+    if session.state != "running":
+        has_ended = session.state == "ended"
+        other = f" (WS /api/v1/replay?session={number} plays this one)" if has_ended else ""
+        found = f"{number}, {session.state}"
+        raise Refusal(409, "session", f"a session that runs{other}", found)
     wanted = readings_of(session)
     if selection.devices is not None and session.device not in selection.devices:
         raise BadParameter("session", "a session of the device or vehicle", str(number))
@@ -133,7 +135,8 @@ async def find_session(gateway: Gateway, who: Principal, number: int):  # type: 
     from server.sessions.store import Sessions
 
     async with gateway.pool.acquire() as connection:
-        session = await Sessions(connection, gateway.clock.now_ns()).find(number)
+        sessions = Sessions(connection, gateway.clock.now_ns(), gateway.hotlog.session_id)
+        session = await sessions.find(number)
     if session is None or not who.may_read(session.device):
         raise Refusal(404, "session", "the number of a session", str(number))
     return session

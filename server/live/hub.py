@@ -384,7 +384,7 @@ class Hub:
         if self._is_awake:
             device = str(content.get("device", ""))
             self.emit(Notice({**content, "time_ns": self._clock.now_ns()}, device))
-            if content["type"] == "session" and content.get("state") == "ended":
+            if content["type"] == "session" and content.get("state") in ("ended", "removed"):
                 number = content.get("id")
                 if isinstance(number, int):
                     self.end("the session has ended", number)

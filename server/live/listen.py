@@ -15,9 +15,8 @@ from server.live.client import LiveClient, Outlet
 from server.live.frames import encode
 from server.live.protocol import OUTLET, LiveProtocol
 from server.live.seats import NoSeat
-from server.pipeline import STORE_ERRORS
 from server.requests import decode_json
-from server.store.connection import first_line
+from server.store.connection import STORE_ERRORS, first_line
 
 if TYPE_CHECKING:
     from server.api.endpoint import SocketCall

@@ -26,9 +26,8 @@ from server.live.frames import encode
 from server.live.listen import serve_client
 from server.live.selection import Selection
 from server.live.words import FORMS
-from server.pipeline import STORE_ERRORS
 from server.requests import refusal_of_invalid
-from server.store.connection import first_line
+from server.store.connection import STORE_ERRORS, first_line
 
 if TYPE_CHECKING:
     from server.gateway import Gateway

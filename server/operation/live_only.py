@@ -99,8 +99,13 @@ class FixedRegistry(Registry):
                 for device in self._fixed.values()
             }
 
+    async def last_used(self) -> dict[str, int]:
+        """Know of none: keys of the configuration are not counted."""
+        return {}
+
     async def adopt(self, device: str, name: str, vin: str | None) -> Device:
         """Know a device from now on."""
+        self._check_not_own(device)
         await self.fresh()
         entry = self._entries.get(device)
         if entry is None:

@@ -134,7 +134,10 @@ def _pipeline(gateway: Gateway) -> Iterator[Family]:
         ("stored", "Readings of the gateway's links that are committed.", counts.stored),
     ):
         yield _counter(f"readings_{name}", words, number)
-    yield _gauge("readings_pending", "Accepted and not yet stored.", counts.pending)
+    words = "Accepted, neither stored nor in the journal: what a crash would lose."
+    yield _gauge("readings_pending", words, counts.pending)
+    words = "On the disk until the database is back, those of earlier runs included."
+    yield _gauge("readings_journaled", words, counts.journaled)
     limit = gateway.config.pipeline.queue_readings
     yield _gauge("readings_pending_limit", "So many may be pending.", limit)
     yield _counter("commits", "Commits of the gateway's own log.", counts.commits)

@@ -13,9 +13,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from server.devices.cli import table
-from server.devices.client import UsageError
+from server.devices.client import LOCAL, UsageError
 from server.errors import ServerError
 from server.operation.place import secret_of
 
@@ -183,7 +184,11 @@ async def _listen(url: str, secret: str, duration_s: float) -> dict[str, Any]:
     target = f"{url.rstrip('/').replace('http', 'ws', 1)}/api/v1/live"
     try:
         async with connect(
-            target, additional_headers=headers, open_timeout=PATIENCE_S, ssl=_tls(target)
+            target,
+            additional_headers=headers,
+            open_timeout=PATIENCE_S,
+            ssl=_tls(target),
+            proxy=None if urlsplit(target).hostname in LOCAL else True,
         ) as socket:
             async with asyncio.timeout(PATIENCE_S):
                 trial.take(json.loads(await socket.recv()), 0)
@@ -194,6 +199,10 @@ async def _listen(url: str, secret: str, duration_s: float) -> dict[str, Any]:
                         trial.take(json.loads(text), time.time_ns())
             took_s = time.monotonic() - began_s
     except (OSError, websockets.WebSocketException, ValueError, KeyError) as error:
+        if isinstance(error, websockets.InvalidStatus) and error.response.status_code == 401:
+            expected = "the gateway's API secret in TELERIG_API_SECRET"
+            found = "another" if secret else "none"
+            raise TrialError(f"expected {expected}, found {found}") from None
         raise TrialError(f"expected a gateway's live stream at {target}, got: {error}") from None
     told = await asyncio.to_thread(ask, url.rstrip("/"), "/ready")
     try:

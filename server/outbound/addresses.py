@@ -134,6 +134,7 @@ def is_public(address: Address) -> bool:
         and not address.is_multicast
         and not address.is_reserved
         and not address.is_unspecified
+        and not (address.version == 6 and address.is_site_local)
     )
 
 

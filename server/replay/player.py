@@ -10,9 +10,8 @@ import msgspec
 import structlog
 
 from server.clock import Clock
-from server.pipeline import STORE_ERRORS
 from server.replay.tape import Row
-from server.store.connection import first_line
+from server.store.connection import STORE_ERRORS, first_line
 
 log = structlog.get_logger("telerig.replay")
 

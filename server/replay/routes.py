@@ -37,6 +37,7 @@ from server.api.problems import KNOWN
 from server.history.wanted import Wanted
 from server.live.asked import find_session, is_known
 from server.live.client import LiveClient, Outlet, Policy
+from server.live.frames import encode
 from server.live.listen import serve_client, user_of
 from server.live.selection import Selection
 from server.live.words import FORMS
@@ -365,6 +366,7 @@ class _Watcher:
         self._form = form
         self._policy = policy
         self._may_control = may_control
+        self._client: LiveClient | None = None
 
     async def serve(self) -> None:
         """Serve it until either side ends it."""
@@ -373,7 +375,8 @@ class _Watcher:
 
     def _make(self, outlet: Outlet) -> LiveClient:
         words = FORMS[self._form]
-        return self._replay.hub.attach(outlet, words, self._selection, self._policy)
+        self._client = self._replay.hub.attach(outlet, words, self._selection, self._policy)
+        return self._client
 
     async def _begin(self, client: LiveClient) -> None:
         hub, replay = self._replay.hub, self._replay
@@ -403,9 +406,16 @@ class _Watcher:
                 )
             case "speed":
                 _apply(self._replay, Change(speed=_convert(message, _SpeedMessage).speed))
+            case "ping":
+                self._pong()
             case other:
-                expected = '"play", "pause", "seek" or "speed"'
+                expected = '"play", "pause", "seek", "speed" or "ping"'
                 raise Refusal(400, "type", expected, repr(other)[:80])
+
+    def _pong(self) -> None:
+        assert self._client is not None
+        now_ns = self._call.gateway.clock.now_ns()
+        self._client.tell(encode({"type": "pong", "n": self._replay.hub.number, "time_ns": now_ns}))
 
 
 def _convert(message: dict[str, Any], kind: Any) -> Any:

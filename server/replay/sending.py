@@ -19,7 +19,7 @@ import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from server.devices.access import HEADER
-from server.devices.client import ApiError, UsageError
+from server.devices.client import LOCAL, ApiError, UsageError
 from server.wire.telemetry_pb2 import Readings
 
 __all__ = ["Played", "UsageError", "play"]
@@ -32,7 +32,6 @@ RETRY_S = 1.0
 MESSAGE_BYTES = 16_777_216
 ANSWER_BYTES = 1_000_000
 COLUMNS_MOST = 400
-LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass
@@ -143,7 +142,6 @@ def _connect(
             compression=None,
             open_timeout=OPEN_S,
             max_size=MESSAGE_BYTES,
-            # A proxy has another localhost.
             proxy=None if parts.hostname in LOCAL else True,
         )
     except InvalidStatus as error:

@@ -13,7 +13,7 @@ from server.answers import Refusal, iso
 from server.api.endpoint import Call, Endpoint, Role, Socket
 from server.api.parameters import DeviceId, Instant, Limit, Offset, Paging, Times, parse_instant_ns
 from server.catalogue import by_id
-from server.errors import CatalogueError
+from server.errors import CatalogueError, DeviceConflict
 from server.export.choice import chosen
 from server.export.text import source_of
 from server.history.aggregate import Aggregate, aggregate
@@ -493,7 +493,9 @@ async def remove_session(call: Call[None, None]) -> Response:
     """Forget a manual session."""
     async with call.gateway.pool.acquire() as connection:
         sessions = _sessions(call, connection)
-        await sessions.remove(await find_session(call, sessions))
+        found = await find_session(call, sessions)
+        await sessions.remove(found)
+    _tell(call.gateway, msgspec.structs.replace(found, state="removed"))
     return Response(status_code=204)
 
 
@@ -588,10 +590,16 @@ async def start_telemetry(call: Call[None, NewSession]) -> TelemetryStatus:
         sessions = _sessions(call, connection)
         running = await sessions.running(device)
         if running is None:
-            async with connection.transaction():
-                made = await _make(call, connection, call.body)
-                running = await sessions.start(made)
-            _tell(call.gateway, running)
+            try:
+                async with connection.transaction():
+                    made = await _make(call, connection, call.body)
+                    running = await sessions.start(made)
+            except DeviceConflict:
+                running = await sessions.running(device)  # somebody else's, started meanwhile
+                if running is None:
+                    raise
+            else:
+                _tell(call.gateway, running)
     return _status(call.gateway, device, running)
 
 

@@ -150,7 +150,8 @@ class Sessions:
         if session.state == "ended":
             raise DeviceConflict("session", "a session that has not ended", f"{session.id}, ended")
         try:
-            await self._connection.execute(_START, session.device, session.id, self._now_ns)
+            async with self._connection.transaction():  # what the caller has begun can go on
+                await self._connection.execute(_START, session.device, session.id, self._now_ns)
         except asyncpg.UniqueViolationError:
             other = await self._connection.fetchval(_RUNNING, session.device)
             raise DeviceConflict(

@@ -8,10 +8,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from server.config import GatewayConfig
+from typing import Any
 
 
 class MigrateCommand:
@@ -26,7 +23,8 @@ class MigrateCommand:
       telerig migrate                              all of them
       telerig migrate --to 5                       back to (or up to) step 5
 
-    exit code: 0 done, 1 the database is away or a step failed, 2 the configuration is wrong
+    exit code: 0 done, 1 the database is away or a step failed, 2 the configuration is wrong, or
+    has no database
     """
 
     help = "bring the database's schema up to date, or back to an earlier version"
@@ -42,23 +40,14 @@ class MigrateCommand:
 
     def run(self, args: argparse.Namespace) -> int:
         """Migrate; give the exit code."""
-        from server.commands import default_data_dir
         from server.config import load_config
         from server.errors import ServerError
-        from server.logs import configure_logs
+        from server.store.direct import database_of
 
         try:
             config = load_config(args.config, os.environ)
-            configure_logs(format=config.log.format, level="warning")
-            if config.database.url is not None:
-                report = asyncio.run(_migrate(config, args.to, args.status))
-            else:
-                from server.store.embedded import EmbeddedPostgres
-
-                folder = config.database.data_dir or default_data_dir(os.environ)
-                with EmbeddedPostgres(folder) as postgres:
-                    config = config.with_database_url(postgres.start())
-                    report = asyncio.run(_migrate(config, args.to, args.status))
+            with database_of(config, os.environ) as url:
+                report = asyncio.run(_migrate(url, args.to, args.status))
         except ServerError as error:
             print(f"telerig migrate: {error}", file=sys.stderr)
             return error.exit_code
@@ -69,7 +58,7 @@ class MigrateCommand:
 COMMAND = MigrateCommand()
 
 
-async def _migrate(config: GatewayConfig, to: int | None, only_look: bool) -> dict[str, Any]:
+async def _migrate(url: str, to: int | None, only_look: bool) -> dict[str, Any]:
     from server.clock import SystemClock
     from server.errors import MigrationError
     from server.store.connection import connect
@@ -79,7 +68,7 @@ async def _migrate(config: GatewayConfig, to: int | None, only_look: bool) -> di
     versions = [step.version for step in steps]
     if to is not None and to not in (0, *versions):
         raise MigrationError(f"expected --to one of 0, {', '.join(map(str, versions))}; got {to}")
-    connection = await connect(config.database.url or "")
+    connection = await connect(url)
     try:
         before = await applied_versions(connection)
         changed = 0

@@ -27,7 +27,15 @@ from server.errors import BodyError, StoreError
 from server.store.body import decode_parts
 from server.store.config import StoreConfig
 from server.store.connection import DATABASE_ERRORS, connect, first_line
-from server.store.partitions import BY_DAY, BY_MONTH, CONTENTS, DAY_NS, Partitions, drop_before
+from server.store.partitions import (
+    BY_DAY,
+    BY_MONTH,
+    CONTENTS,
+    DAY_NS,
+    Partitions,
+    drop_before,
+    table_of,
+)
 from server.store.ring import SLOTS
 from server.store.rollup import (
     LONG_NS,
@@ -46,7 +54,7 @@ from server.store.segment import (
     catalogue_steps,
     decode_segment,
 )
-from server.store.windows import Windows, merged
+from server.store.windows import MOST_OF_SIGNAL, Windows, merged
 
 log = structlog.get_logger("telerig.store")
 
@@ -61,8 +69,11 @@ BREATHE_S = 0.004
 PAUSE_SHARE = 0.25
 LONGEST_PAUSE_S = 0.005
 """After work of this length others get their turns, for this share of it."""
-SMALL_SAMPLES = 4096
-"""Segments of one window are put together while they have fewer readings."""
+SMALL_SAMPLES = 32_768
+"""Parts of one window are put together up to so many readings: long columns are the smaller ones,
+and each segment has its price."""
+VACUUM_S = 60.0
+"""So often at most the room is freed that segments leave when they are put together."""
 
 _STATE = """
     SELECT cycle, compacted, emptied,
@@ -111,6 +122,7 @@ _NEAR = """
            ends, data
     FROM segments
     WHERE device = $1 AND boot = $2 AND t0_ns >= $3 AND t0_ns < $4 AND samples <= $5
+      AND $6 >= ALL (counts)
     ORDER BY t0_ns DESC, id DESC LIMIT 1
 """
 _SEGMENT = """
@@ -187,6 +199,8 @@ class Compactor:
         self._closing = False
         self._retention_s: float | None = None
         self._breathed_s = 0.0
+        self._left: set[str] = set()
+        self._vacuum_s = 0.0
 
     def committed(self, size_bytes: int) -> None:
         """Take note that rows of so many bytes were committed; called in the event loop."""
@@ -294,6 +308,7 @@ class Compactor:
             state = await self._state(connection)
         for cycle in range(state.compacted + 1, state.cycle):
             await self._compact(connection, cycle)
+        await self._vacuum(connection)
         await self._retain(connection)
         state = await self._state(connection)
         self._wait_s = None
@@ -417,22 +432,47 @@ class Compactor:
         counts.samples += samples
         if samples < SMALL_SAMPLES:
             end_ns = begin_ns + round(self._config.window_s * 1e9)
-            limit = SMALL_SAMPLES - samples
-            near = await connection.fetchrow(_NEAR, device, boot, begin_ns, end_ns, limit)
+            room = SMALL_SAMPLES - samples
+            room_of_signal = MOST_OF_SIGNAL - max(len(column.values) for column in columns)
+            near = await connection.fetchrow(
+                _NEAR, device, boot, begin_ns, end_ns, room, room_of_signal
+            )
             if near is not None:
                 found = dict(near)
                 number = found.pop("id")
                 before = Segment(**found)
-                columns = merged(list(decode_segment(before)), columns)
-                await self._remove(connection, device, boot, before, number)
-                counts.segments -= 1
-                counts.bytes -= len(before.data)
+                parts = await self._decoded(before, device, boot, number)
+                if parts is not None:
+                    columns = merged(parts, columns)
+                    await self._remove(connection, device, boot, before, number)
+                    counts.segments -= 1
+                    counts.bytes -= len(before.data)
         await self._write(connection, device, boot, columns, counts)
 
-    @staticmethod
+    async def _decoded(
+        self, segment: Segment, device: str, boot: int, number: int
+    ) -> list[Column] | None:
+        """Give the columns of a segment; None for a damaged one, which stays as it is: it must not
+        keep the others from their place."""
+        parts = []
+        try:
+            for column in decode_segment(segment):
+                parts.append(column)
+                await self._breathe()
+        except BodyError as error:
+            log.error("segment is damaged", device=device, boot=boot, id=number, reason=str(error))
+            return None
+        return parts
+
     async def _remove(
-        connection: asyncpg.Connection, device: str, boot: int, before: Segment, number: int
+        self,
+        connection: asyncpg.Connection,
+        device: str,
+        boot: int,
+        before: Segment,
+        number: int,
     ) -> None:
+        self._left.update(table_of(table, before.t0_ns) for table in (*BY_DAY, BY_MONTH))
         for table in BY_DAY:
             await connection.execute(
                 f"DELETE FROM {table} WHERE device = $1 AND t0_ns = $2 AND boot = $3 AND id = $4",
@@ -501,6 +541,24 @@ class Compactor:
             await connection.execute(
                 _SHORT, *key, segment.t0_ns, segment.t1_ns, number, signals, ends, b"".join(streams)
             )
+
+    async def _vacuum(self, connection: asyncpg.Connection) -> None:
+        """Free the room of segments that were put into others, for the next ones.
+
+        Now, because it is needed at the next compaction; autovacuum waits until it is a fifth of
+        the table.
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s < self._vacuum_s:
+            return
+        self._vacuum_s = now_s + VACUUM_S
+        for table in sorted(self._left):
+            self._left.discard(table)
+            with contextlib.suppress(asyncpg.PostgresError):  # it was dropped, or the disk is full
+                if await connection.fetchval("SELECT to_regclass($1)", table) is not None:
+                    await connection.execute(
+                        f"VACUUM (SKIP_LOCKED, TRUNCATE false) {table}", timeout=STEP_TIMEOUT_S
+                    )
 
     async def _retain(self, connection: asyncpg.Connection) -> None:
         """Drop what is too old, now and then."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import asyncpg
 
-from server.errors import DatabaseUnreachable
+from server.errors import DatabaseUnreachable, StoreError
 from server.operation.explain import explain
 from server.store.shown_url import shown
 
@@ -18,6 +20,9 @@ DATABASE_ERRORS = (
     asyncpg.InternalClientError,  # its protocol when the connection is cut in an odd moment
 )
 """What asyncpg raises when the database is away or refuses."""
+
+STORE_ERRORS = (StoreError, *DATABASE_ERRORS)
+"""What a store raises when something may not have been committed."""
 
 SETTINGS = {"application_name": "telerig", "timezone": "UTC"}
 
@@ -37,14 +42,27 @@ async def connect(url: str) -> asyncpg.Connection:
         )
     except (*DATABASE_ERRORS, ValueError) as error:  # ValueError: a URL it cannot read
         advice = explain(error) or "start it"
-        raise DatabaseUnreachable(
+        away = DatabaseUnreachable(
             f"expected PostgreSQL at {shown(url)}, got: {first_line(error)}; {advice}; or name "
             "another one in [database] url or TELERIG_DATABASE_URL"
-        ) from error
+        )
+        away.briefly = f"PostgreSQL does not answer: {_without_names(error)}; {advice}"
+        raise away from error
+
+
+def _without_names(error: BaseException) -> str:
+    """Say why without host, port, user or database, which messages may have."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    if isinstance(error, asyncpg.PostgresError):
+        return f"it refuses ({error.sqlstate})"
+    return "no answer" if isinstance(error, TimeoutError) else type(error).__name__
 
 
 def first_line(error: BaseException) -> str:
-    """Say what went wrong, in one line."""
+    """Say what went wrong, in one line; not where the database is, for anybody may be told."""
+    if isinstance(error, DatabaseUnreachable):
+        return error.briefly
     if isinstance(error, TimeoutError) and not str(error):
         return f"no answer within {CONNECT_TIMEOUT_S:g} s"
     text = str(error).strip() or type(error).__name__

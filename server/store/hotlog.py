@@ -22,7 +22,13 @@ from server.store.body import encode_body
 from server.store.connection import DATABASE_ERRORS, connect
 from server.store.migrate import migrate
 from server.store.ring import GATE
-from server.store.sessions import close_session, name_vehicle, open_session, recover_sessions
+from server.store.sessions import (
+    close_session,
+    earlier_session,
+    name_vehicle,
+    open_session,
+    recover_sessions,
+)
 from server.store.signals import keep_signals
 
 log = structlog.get_logger("telerig.store")
@@ -71,6 +77,8 @@ class Batch(msgspec.Struct, frozen=True):
         time_max_ns: latest instant measured.
         body: the readings, encoded.
         newest: the last reading of each signal.
+        boot: of the run that accepted them, where that was an earlier one (`server.journal`).
+        vin: the vehicle of that run, where it is known.
     """
 
     seq_first: int
@@ -79,6 +87,8 @@ class Batch(msgspec.Struct, frozen=True):
     time_max_ns: int
     body: bytes
     newest: Sequence[Reading] = ()
+    boot: int | None = None
+    vin: str = ""
 
     @classmethod
     def of(cls, seq_first: int, readings: Sequence[Reading]) -> Self:
@@ -176,18 +186,24 @@ class HotLog:
             StoreError, DATABASE_ERRORS: it may or may not be committed; try the same batch again.
         """
         connection = await self._connected()
+        boot, session_id = self.boot, self.session_id
         try:
             if self._new_vin is not None:
                 await name_vehicle(connection, self.session_id, self._new_vin)
                 self._new_vin = None
+            if batch.boot is not None:
+                boot = batch.boot
+                session_id = await earlier_session(
+                    connection, self.device, boot, batch.vin, batch.time_min_ns, batch.time_max_ns
+                )
             # False: the cycle ended in this moment, nothing was done.
             while not await connection.fetchval(
                 _INSERT,
                 self.device,
-                self.boot,
+                boot,
                 batch.seq_first,
                 batch.seq_last,
-                self.session_id,
+                session_id,
                 batch.time_min_ns,
                 batch.time_max_ns,
                 self._clock.now_ns(),

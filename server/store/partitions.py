@@ -55,8 +55,7 @@ class Partitions:
             if time_ns < BEGIN_NS and parent != CONTENTS:
                 continue
             begin, end = _month(time_ns) if parent == BY_MONTH else _day(time_ns)
-            digits = begin.strftime("%Y%m" if parent == BY_MONTH else "%Y%m%d")
-            name = f"{parent}_{digits}"
+            name = table_of(parent, time_ns)
             if name in self._known:
                 continue
             if await connection.fetchval("SELECT to_regclass($1)", name) is None:
@@ -72,6 +71,14 @@ class Partitions:
                     """
                 )
             self._known.add(name)
+
+
+def table_of(parent: str, time_ns: int) -> str:
+    """Give the table that has the rows of an instant."""
+    if time_ns < BEGIN_NS and parent != CONTENTS:
+        return f"{parent}_before_2020"
+    begin, _ = _day(time_ns)
+    return f"{parent}_{begin.strftime('%Y%m' if parent == BY_MONTH else '%Y%m%d')}"
 
 
 async def drop_before(

@@ -65,6 +65,35 @@ async def open_session(
     return int(session_id)
 
 
+async def earlier_session(
+    connection: asyncpg.Connection, device: str, boot: int, vin: str, first_ns: int, last_ns: int
+) -> int:
+    """Give the session of an earlier run whose readings come now; it ends no earlier than they."""
+    session_id = await connection.fetchval(
+        """
+        UPDATE sessions SET closed_ns = greatest(closed_ns, $3)
+        WHERE device = $1 AND boot = $2 AND kind = 'automatic' AND NOT remote
+        RETURNING id
+        """,
+        device,
+        boot,
+        last_ns,
+    )
+    if session_id is None:
+        session_id = await connection.fetchval(
+            """
+            INSERT INTO sessions (device, boot, vin, opened_ns, closed_ns, closed_how)
+            VALUES ($1, $2, $3, $4, $5, 'recovered') RETURNING id
+            """,
+            device,
+            boot,
+            vin or None,
+            first_ns,
+            last_ns,
+        )
+    return int(session_id)
+
+
 async def name_vehicle(connection: asyncpg.Connection, session_id: int, vin: str) -> None:
     """Store the vehicle of a session."""
     await connection.execute("UPDATE sessions SET vin = $2 WHERE id = $1", session_id, vin)

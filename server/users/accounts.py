@@ -14,7 +14,7 @@ from server.api.role import Role
 from server.clock import Clock
 from server.devices.key import DEVICE_ID
 from server.users.directory import Directory, User
-from server.users.password import Passwords, check_new, is_bcrypt
+from server.users.password import Passwords, check_bcrypt, check_new, is_bcrypt
 
 log = structlog.get_logger("telerig.users")
 
@@ -101,6 +101,7 @@ class Accounts:
         check_email(email)
         wanted = checked_scope(role, scope)
         if is_bcrypt(password) and len(password) == 60:
+            check_bcrypt(password)
             kept = password
         else:
             check_new(password, name, email)

@@ -19,11 +19,10 @@ import msgspec
 from server.answers import Refusal
 from server.api.role import Role
 from server.clock import SystemClock
-from server.commands import default_data_dir
 from server.config import load_config
 from server.errors import EmbeddedPostgresError, ServerError
 from server.store.connection import SETTINGS, connect
-from server.store.embedded import EmbeddedPostgres
+from server.store.direct import database_of
 from server.store.migrate import migrate
 from server.users.accounts import Changes
 from server.users.config import UsersConfig
@@ -42,16 +41,12 @@ def on_database(
     Raises:
         ServerError: the database cannot be had, or it is refused.
     """
-    database = load_config(config, env).database
-    if database.url is not None:
-        return asyncio.run(_do(database.url, action, wanted))
-    with EmbeddedPostgres(database.data_dir or default_data_dir(env)) as postgres:
-        try:
-            url = postgres.start()
-        except EmbeddedPostgresError as error:
-            hint = "where a gateway runs on it, set TELERIG_API_SECRET to ask that gateway"
-            raise UsersRefused(f"{error}; {hint}") from error
-        return asyncio.run(_do(url, action, wanted))
+    try:
+        with database_of(load_config(config, env), env) as url:
+            return asyncio.run(_do(url, action, wanted))
+    except EmbeddedPostgresError as error:
+        hint = "where a gateway runs on it, set TELERIG_API_SECRET to ask that gateway"
+        raise UsersRefused(f"{error}; {hint}") from error
 
 
 async def _do(url: str, action: str, wanted: Mapping[str, Any]) -> Any:

@@ -232,6 +232,13 @@ class Guard:
 
     # Those whose requests last.
 
+    def end_users(self) -> None:
+        """End the requests of users that last, and their tickets: who they are is shown anew."""
+        self._users.tickets.clear()
+        for who, end in list(self._held.values()):
+            if who.kind is Kind.USER:
+                end()
+
     def _end_those_gone(self) -> None:
         for who, end in list(self._held.values()):
             if not self.is_live(who):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import re
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,9 @@ LENGTH_MOST = 256
 BCRYPT_PREFIXES = ("$2a$", "$2b$", "$2x$", "$2y$")
 BCRYPT_BYTES = 72
 """bcrypt looks at no more; the libraries of older systems cut there without a word."""
+BCRYPT_COSTS = range(4, 17)
+"""Rounds are 2 to the power of it: 16 takes seconds, 31 would take days for each sign-in."""
+_BCRYPT = re.compile(r"\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{53}")
 COMMON = frozenset(
     (
         "password12",
@@ -160,6 +164,23 @@ def is_bcrypt(kept: str) -> bool:
     return kept.startswith(BCRYPT_PREFIXES)
 
 
+def check_bcrypt(kept: str) -> None:
+    """Refuse what is no hash of bcrypt, or one that costs too much to compare.
+
+    Raises:
+        Refusal: 400.
+    """
+    if not _is_affordable(kept):
+        least, most = BCRYPT_COSTS[0], BCRYPT_COSTS[-1]
+        expected = f"a password, or a bcrypt hash of cost {least} to {most}"
+        raise Refusal(400, "password", expected, f"{kept[:7]}…")
+
+
+def _is_affordable(kept: str) -> bool:
+    found = _BCRYPT.fullmatch(kept)
+    return found is not None and int(found[1]) in BCRYPT_COSTS
+
+
 def _check(kept: str | None, password: str) -> Checked:
     if len(password) > LENGTH_MOST:
         password = ""  # nobody's; the work stays the same
@@ -188,11 +209,13 @@ def _is_of_argon2(kept: str, password: str) -> bool:
 
 
 def _is_of_bcrypt(kept: str, password: str) -> bool:
+    if not _is_affordable(kept):
+        return False
     import bcrypt
 
     try:
         return bcrypt.checkpw(password.encode()[:BCRYPT_BYTES], kept.encode())
-    except ValueError:  # a password with NUL, or a hash that is none
+    except ValueError:  # a password with NUL
         return False
 
 

@@ -371,7 +371,7 @@ async def me(call: Call[None, None]) -> Response:
 
 async def setup_state(call: Call[None, None]) -> SetupState:
     """Say whether there are users."""
-    return SetupState(call.gateway.users.setup.code is not None)
+    return SetupState(await call.gateway.users.setup.is_needed())
 
 
 async def first_admin(call: Call[None, FirstAdmin]) -> Made:

@@ -65,6 +65,16 @@ class Setup:
             how=f"POST {url}/api/v1/setup, or: telerig users create NAME --role admin",
         )
 
+    async def is_needed(self) -> bool:
+        """Tell whether the first admin is still to be made; users may have come by other ways.
+
+        Raises:
+            STORE_ERRORS: the users cannot be read.
+        """
+        if self.code is not None and not await self._accounts.is_empty():
+            self.code = None
+        return self.code is not None
+
     async def first_admin(self, code: str, name: str, password: str, email: str) -> User:
         """Make the first admin.
 
@@ -72,11 +82,9 @@ class Setup:
             Refusal: 403 wrong code, 409 there are users already, 429 too many wrong codes, 400 a
                 wrong name or password.
         """
-        if not await self._accounts.is_empty():
-            self.code = None
-        if self.code is None:
+        if not await self.is_needed():
             raise Refusal(409, "setup", "a gateway without users, and a code of its log", "neither")
-        if not hmac.compare_digest(_plain(code), _plain(self.code)):
+        if not hmac.compare_digest(_plain(code), _plain(self.code or "")):
             wait_s = self._wrong.take("")
             if wait_s:
                 headers = {"retry-after": str(math.ceil(wait_s))}

@@ -18,6 +18,7 @@ from sim.ecu.services import Service
 from sim.ecu.uds.server import KEEP_ALIVE, Reply, UdsServer
 
 MAX_QUEUED_REQUESTS = 4  # further ones are dropped and counted
+AUTO_RECOVER_S = 0.1  # from bus-off, as the car's broadcasting does
 PENDING_REPEAT_S = 4.5  # a tester waits P2* = 5 s after each "response pending" (ISO 15031-5)
 
 
@@ -97,6 +98,7 @@ class Ecu:
         self._serving = False
         self._life = 0
         self.node = bus.attach(name, self._ignore, {ids.request, ids.functional})
+        self.node.auto_recover_s = AUTO_RECOVER_S
         self.channel = IsoTpChannel(
             env,
             self.node,

@@ -13,7 +13,8 @@ from __future__ import annotations
 import enum
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import Any
 
 import simpy
 
@@ -23,6 +24,7 @@ from sim.elm327 import actions
 from sim.elm327.commands import Action, CommandTable
 from sim.elm327.handshake import BaudHandshake
 from sim.elm327.monitor import Monitor
+from sim.elm327.profiles import QUIRKS, AdapterProfile
 from sim.elm327.protocols import Protocol, ProtocolChoice
 from sim.elm327.radio import RadioLink
 from sim.elm327.requests import Request
@@ -30,9 +32,6 @@ from sim.elm327.search import Search
 from sim.elm327.settings import BAUD_CLOCK_BPS, Memory, default_settings
 from sim.elm327.timing import AdaptiveTiming, Alarm
 from sim.serial_line import BITS_PER_BYTE, SerialLine
-
-if TYPE_CHECKING:
-    from sim.elm327.profiles import AdapterProfile
 
 OnEvent = Callable[[float, str, str], None]
 FrameHandler = Callable[[CanFrame], None]
@@ -111,7 +110,8 @@ class Elm327:
         self.env = env
         self.bus = bus
         self.line = line
-        self.profile = profile
+        self.profile = self._made_as = profile
+        self._quirks: list[str] = []
         self.battery_v = battery_v
         self.memory = Memory(bytearray(profile.parameters))
         self.settings = default_settings(self.memory)
@@ -204,6 +204,34 @@ class Elm327:
         """The firmware crashes: no character is answered before the next power cycle."""
         self._halt(State.LOCKED)
         self._event("locked up", cause)
+
+    def become(self, profile: AdapterProfile) -> None:
+        """Let its firmware be another one, from the next command on; settings stay."""
+        self.profile = profile
+        self._table = CommandTable(profile.firmware, profile.missing)
+        self._calls.clear()
+
+    def be_clone(self, quirk: str) -> Callable[[], None]:
+        """Let it have one habit of a clone (`profiles.QUIRKS`); the returned function ends that.
+
+        A chip that has locked up by then is pulled out and plugged in again.
+        """
+        self._quirks.append(quirk)
+        self._be_as_they_say()
+
+        def undo() -> None:
+            self._quirks.remove(quirk)
+            self._be_as_they_say()
+            if self._state is State.LOCKED:
+                self.power_cycle()
+
+        return undo
+
+    def _be_as_they_say(self) -> None:
+        habits: dict[str, Any] = {}
+        for quirk in self._quirks:
+            habits |= QUIRKS[quirk]
+        self.become(replace(self._made_as, **habits))
 
     def low_voltage_reset(self) -> None:
         """The supply dipped (cranking): reset, and LV RESET in place of the banner (p.88)."""

@@ -7,6 +7,7 @@ reports of python-OBD, ELMduino and freediag for the clone's quirks. Delays are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sim.elm327.settings import PARAMETERS_1X, PARAMETERS_2X
 
@@ -120,3 +121,21 @@ PROFILES: dict[str, AdapterProfile] = {
         ),
     )
 }
+
+_CLONE = PROFILES["clone_v21"]
+
+QUIRKS: dict[str, dict[str, Any]] = {
+    quirk: {habit: getattr(_CLONE, habit) for habit in habits}
+    for quirk, habits in {
+        "no_repeat": ("repeats_on_cr",),
+        "split_prompt": ("prompt_gap_s",),
+        "not_connected": ("no_data",),
+        "late_searching": ("search_late_s",),
+        "two_bytes": ("request_bytes",),
+        "few_commands": ("missing",),
+        "small_buffer": ("tx_buffer_bytes",),
+        "zero_digit": ("zero_digit_waits",),
+        "lock_up": ("locks_up_on", "longest_reply_bytes"),
+    }.items()
+}
+"""Habits of clones one by one: what of a profile each changes; the sources stand at `clone_v21`."""

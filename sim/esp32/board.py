@@ -256,6 +256,7 @@ class Board:
         self.resets += reason != POWER_ON
         self.reset_reason = reason
         self._wanted_reset = ""
+        self.crystal.restart(self.env.now - self._start_s)
         self._start_s = self.env.now
         self._utc_offset_ms = 0
         self._note("start", {"reason": reason})
@@ -362,6 +363,16 @@ class Board:
     def set_utc_ms(self, ms: int, source: str) -> None:
         """Set the clock."""
         self._utc_offset_ms = ms - self.ticks_ms()
+
+    def drift_clock(self, ppm: float) -> Callable[[], None]:
+        """Let its clock run so much faster until that is undone; what it counted too much stays."""
+        end = self.crystal.drift(self.env.now - self._start_s, ppm)
+        return lambda: end(self.env.now - self._start_s)
+
+    def jump_clock(self, by_s: float) -> None:
+        """Let its clock be ahead by so much from now on; behind, where negative."""
+        self.crystal.jump(self.env.now - self._start_s, by_s)
+        self._wake()  # what waited for an instant that has passed by its clock is due
 
     # -- news --------------------------------------------------------------------------------------
     def _wifi_changed(self) -> None:

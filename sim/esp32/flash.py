@@ -6,6 +6,7 @@ board does nothing else, and a power cut undoes what had not begun and tears wha
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,6 +82,8 @@ class Flash:
     Attributes:
         erases: how often each sector was erased.
         written_bytes: all that was ever written.
+        refuses: it takes no more: worn out, or write-protected. `esp_partition_write` and
+            `esp_partition_erase_range` fail then, and MicroPython raises OSError.
     """
 
     def __init__(self, size_bytes: int, busy: Busy, rng: random.Random) -> None:
@@ -91,6 +94,7 @@ class Flash:
         self.size_bytes = size_bytes
         self.erases = [0] * (size_bytes // SECTOR_BYTES)
         self.written_bytes = 0
+        self.refuses = False
         self._contents = bytearray([ERASED]) * size_bytes
         self._busy = busy
         self._rng = rng
@@ -101,8 +105,13 @@ class Flash:
         return bytes(self._contents[offset : offset + size])
 
     def write(self, offset: int, data: bytes) -> None:
-        """Clear bits: what is 0 stays 0."""
+        """Clear bits: what is 0 stays 0.
+
+        Raises:
+            OSError: it takes no more.
+        """
         self._check(offset, len(data))
+        self._refuse()
         old = self.read(offset, len(data))
         new = bytes(before & wanted for before, wanted in zip(old, data, strict=True))
         self._put(offset, new)
@@ -117,10 +126,15 @@ class Flash:
         self._busy.add(pages * PAGE_WRITE_S, lambda: self._put(offset, old), tear)
 
     def erase(self, offset: int) -> None:
-        """Set every bit of the sector at `offset`."""
+        """Set every bit of the sector at `offset`.
+
+        Raises:
+            OSError: it takes no more.
+        """
         if offset % SECTOR_BYTES:
             raise FlashError(f"flash erase: expected the begin of a sector, got {offset:#x}")
         self._check(offset, SECTOR_BYTES)
+        self._refuse()
         old = self.read(offset, SECTOR_BYTES)
         self._put(offset, bytes([ERASED]) * SECTOR_BYTES)
         self.erases[offset // SECTOR_BYTES] += 1
@@ -136,6 +150,10 @@ class Flash:
         """Take contents from before; missing bytes are erased ones."""
         kept = contents[: self.size_bytes]
         self._contents[:] = kept + bytes([ERASED]) * (self.size_bytes - len(kept))
+
+    def _refuse(self) -> None:
+        if self.refuses:
+            raise OSError(errno.EIO, "the flash takes no more")
 
     def _put(self, offset: int, data: bytes) -> None:
         self._contents[offset : offset + len(data)] = data

@@ -8,6 +8,7 @@ from sim.can.bus import CanBus
 from sim.can.frame import CanFrame
 from sim.esp32.board import Board
 from sim.esp32.wifi import Air
+from sim.network import Impairment, Undo
 
 FUNCTIONAL_ID = 0x7DF
 CURRENT_DATA = 0x01
@@ -53,6 +54,30 @@ class Fleet:
                 board.power_cycle()
             else:
                 board.reset(reason)
+
+    def drift_clocks(self, ppm: float) -> Undo:
+        """Let the clock of every board run so much faster."""
+        ends = [board.drift_clock(ppm) for board in self.boards]
+
+        def undo() -> None:
+            for end in ends:
+                end()
+
+        return undo
+
+    def jump_clocks(self, by_s: float) -> None:
+        """Let the clock of every board be ahead by so much from now on."""
+        for board in self.boards:
+            board.jump_clock(by_s)
+
+    def refuse_writes(self, refuse: bool) -> None:
+        """Let the flash of every board take no more, or again."""
+        for board in self.boards:
+            board.flash.refuses = refuse
+
+    def impair(self, impairment: Impairment) -> Undo:
+        """Make the way between the access point and the gateway worse."""
+        return self.air.network.impair(impairment)
 
 
 class Askers:

@@ -9,6 +9,7 @@ from typing import Protocol
 import simpy
 
 from sim.esp32.wifi import CONNECTED, Station
+from sim.network import LWIP_RTO_S
 
 TIMEOUT_S = 10.0
 REFUSED_S = 0.02  # the stack says at once that there is no network
@@ -106,14 +107,13 @@ class HttpClient:
             return handle
         self._on_bytes(True, 0, request.body)
         self._after(TIMEOUT_S, lambda: self._finish(handle, 0, TIMED_OUT))
-        way_s = self._station.one_way_s()
-        if way_s is not None:
-            self._after(
-                way_s,
-                lambda: self._internet().exchange(
-                    request, lambda answer: self._answered(handle, answer)
-                ),
-            )
+        self._travel(
+            handle,
+            len(request.body),
+            lambda: self._internet().exchange(
+                request, lambda answer: self._answered(handle, answer)
+            ),
+        )
         return handle
 
     def poll(self, handle: int) -> tuple[int, bytes] | None:
@@ -134,9 +134,29 @@ class HttpClient:
         self.cancel(self._handle)
 
     def _answered(self, handle: int, answer: HttpAnswer) -> None:
+        self._travel(handle, len(answer.body), lambda: self._arrived(handle, answer))
+
+    def _travel(self, handle: int, size_bytes: int, arrived: Callable[[], None]) -> None:
+        """Let bytes go through the air and the network behind it, or get lost for good."""
         way_s = self._station.one_way_s()
-        if way_s is not None:
-            self._after(way_s, lambda: self._arrived(handle, answer))
+        if way_s is None:
+            return
+        if self._station.network.is_good:
+            self._after(way_s, arrived)
+        else:
+            self._send(handle, size_bytes, way_s, LWIP_RTO_S, arrived)
+
+    def _send(
+        self, handle: int, size_bytes: int, way_s: float, rto_s: float, arrived: Callable[[], None]
+    ) -> None:
+        """Send segments, and again after `rto_s` if they got lost; a client that left ends that."""
+        if handle != self._handle or not self._open:
+            return
+        network = self._station.network
+        if network.loses(size_bytes):
+            self._after(rto_s, lambda: self._send(handle, size_bytes, way_s, 2.0 * rto_s, arrived))
+        else:
+            self._after(way_s + network.delay_s(size_bytes), arrived)
 
     def _arrived(self, handle: int, answer: HttpAnswer) -> None:
         if handle != self._handle or not self._open or self._station.level_dbm is None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import simpy
 
+from sim.network import Way
+
 IDLE, CONNECTING, CONNECTED, AUTH_FAILED, NOT_FOUND = range(5)
 OPEN = 0
 WPA2 = 3
@@ -61,6 +63,7 @@ class Air:
         out: nothing is heard.
         fade_db: weakens every signal.
         loss: of each way, beside the loss of a weak signal.
+        network: behind the access point.
     """
 
     def __init__(self, setup: WifiSetup) -> None:
@@ -68,6 +71,7 @@ class Air:
         self.out = False
         self.fade_db = 0.0
         self.loss = setup.loss
+        self.network = Way()
         self.on_change: list[Callable[[], None]] = []
 
     def heard(self) -> list[tuple[Network, float]]:
@@ -109,6 +113,11 @@ class Station:
         self._ssid = ""
         self._attempt = 0  # answers to what was given up come to nothing
         air.on_change.append(self._air_changed)
+
+    @property
+    def network(self) -> Way:
+        """What lies between the access point and the gateway."""
+        return self._air.network
 
     @property
     def level_dbm(self) -> float | None:

@@ -9,11 +9,14 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 
 import simpy
 
 from sim.gnss.acquisition import Stage
+from sim.gnss.clock import ReceiverClock, Said, Undo
 from sim.gnss.commands import CommandReader
+from sim.gnss.controls import HOT
 from sim.gnss.dialects import dialect
 from sim.gnss.errors import GnssError
 from sim.gnss.fields import NS_PER_S, cut_to_digits, sentence
@@ -108,6 +111,7 @@ class GnssReceiver:
         self._error: PositionError | None = None
         self._velocity_error = VelocityError(rng)
         self._writer = SentenceWriter(self.profile, geoid_m, self._now_ns())
+        self._clock = ReceiverClock()
         self._had_position = False
         self._held_course_units = 0
         self._last_alt_m: float | None = None
@@ -120,6 +124,26 @@ class GnssReceiver:
     def add_outage(self, start_s: float, end_s: float, kind: Kind = "tunnel") -> None:
         """Cover the sky from `start_s` to `end_s` (virtual seconds): "tunnel" or "canyon"."""
         self._watch.obstructions.add(Outage(start_s, end_s, kind))
+
+    def jump_clock(self, by_s: float) -> Undo:
+        """Let its clock be so much ahead (behind where negative), until that is undone."""
+        return self._clock.jump(by_s)
+
+    def drift_clock(self, ppm: float) -> Undo:
+        """Let its clock run so much too fast, until that is undone; it is right again then."""
+        return self._clock.drift(self._now_ns(), ppm)
+
+    def insert_leap_second(self) -> Undo:
+        """Let it count a leap second at the next midnight (UTC); undone, it has counted none."""
+        return self._clock.insert_leap_second(self._now_ns())
+
+    def roll_over(self) -> Undo:
+        """Let it take the GPS week for the one 1024 weeks before, until that is undone."""
+        return self._clock.roll_over()
+
+    def brown_out(self) -> None:
+        """The supply dips: it starts anew; its backup battery has kept what it knew of the sky."""
+        self.restart(HOT)
 
     # -- what a command changes (see Controls) ----------------------
     @property
@@ -192,26 +216,33 @@ class GnssReceiver:
             yield env.timeout(self.profile.boot_s)
             self._send_banner()
         count = 0
+        clock, shift_ns = self._clock, 0
         utc_ns = self._now_ns()
         next_ns = -(-utc_ns // self._period_ns) * self._period_ns
         while True:
-            yield env.timeout(max(0.0, (next_ns - self._epoch_ns) / NS_PER_S - env.now))
+            due_ns = next_ns - shift_ns - self._epoch_ns
+            yield env.timeout(max(0.0, due_ns / NS_PER_S - env.now))
             delay_s = self._delay_s()
-            solution = self._measure(next_ns, delay_s)
+            solution = self._measure(next_ns, next_ns - shift_ns, delay_s)
             if solution is not None:
                 yield env.timeout(delay_s)
                 self._transmitter.send(self._messages(count, next_ns, solution))
             count += 1
+            was_ns, shift_ns = shift_ns, clock.shift_ns(self._now_ns())
+            if shift_ns != was_ns:
+                # To the nearest epoch: a clock that falls behind has none twice.
+                next_ns += shift_ns - was_ns + self._period_ns // 2
             next_ns = (next_ns // self._period_ns + 1) * self._period_ns
 
-    def _messages(self, count: int, utc_ns: int, solution: Solution) -> list[bytes]:
+    def _messages(self, count: int, time_ns: int, solution: Solution) -> list[bytes]:
         """Return what goes out for an epoch: sentences, then binary messages."""
         out: list[bytes] = []
         if self._nmea_on:
             out = self._writer.write(self._plan.due(count), solution, self._watch.text)
         if self._ubx.active:
             held = self._held_course_units
-            out += self._ubx.write(count, utc_ns, solution, self._watch.view, held)
+            said = self._clock.said(time_ns)
+            out += self._ubx.write(count, time_ns, said, solution, self._watch.view, held)
         return out
 
     def _now_ns(self) -> int:
@@ -222,14 +253,20 @@ class GnssReceiver:
         delay_s = low_s + (high_s - low_s) * self._delay_rng.random()
         return min(delay_s, MAX_DELAY_SHARE * self._period_ns / NS_PER_S)
 
-    def _measure(self, utc_ns: int, delay_s: float) -> Solution | None:
-        """Sample the truth and solve; None when this epoch will not be put out."""
+    def _measure(self, time_ns: int, utc_ns: int, delay_s: float) -> Solution | None:
+        """Sample the truth and solve; None when this epoch will not be put out.
+
+        Args:
+            time_ns: the epoch by the receiver's seconds.
+            utc_ns: its true instant.
+            delay_s: until it is put out.
+        """
         t_s = self._env.now
         motion = self._motion(t_s)
         self.counters["epochs"] += 1
         watch = self._watch
         watch.look(t_s, utc_ns / NS_PER_S, motion)
-        solution = self._solve(utc_ns, motion, watch.view, watch.stage)
+        solution = self._solve(self._clock.said(time_ns), motion, watch.view, watch.stage)
         skipped = self.profile.when_full == "skip_epochs" and self._transmitter.busy_at(
             t_s + delay_s
         )
@@ -243,11 +280,12 @@ class GnssReceiver:
             self._on_epoch(t_s, motion, fix)
         return None if skipped else solution
 
-    def _solve(self, utc_ns: int, motion: Motion, view: SkyView, stage: Stage) -> Solution:
+    def _solve(self, said: Said, motion: Motion, view: SkyView, stage: Stage) -> Solution:
         if stage < Stage.POSITION:
             self._had_position = False
             self._last_alt_m = None
-            return Solution(cut_to_digits(utc_ns, self.profile.time_digits), stage)
+            time_ns = cut_to_digits(said.time_ns, self.profile.time_digits)
+            return Solution(time_ns, stage, is_leap=said.is_leap)
         ranging_m = self.profile.ranging_error_m * view.error_factor
         # HDOP is for both axes together.
         horizontal_m = ranging_m * view.dop.hdop * math.sqrt(0.5)
@@ -259,7 +297,7 @@ class GnssReceiver:
         self._had_position = True
         solution = solve(
             self.profile,
-            utc_ns,
+            said.time_ns,
             motion,
             self._error.advance(self._period_ns / NS_PER_S, horizontal_m, vertical_m),
             self._velocity_error.apply(motion.speed_mps, motion.course_deg),
@@ -269,7 +307,7 @@ class GnssReceiver:
         )
         if solution.course_units is not None:
             self._held_course_units = solution.course_units
-        return solution
+        return replace(solution, is_leap=True) if said.is_leap else solution
 
     def _climb(self, alt_m: float) -> float:
         """Return metres per second upwards since the last epoch; 0 for the first."""

@@ -72,6 +72,8 @@ class SentenceWriter:
             stage = Stage.DATE
         if stage >= Stage.TIME:
             self._time = time_of_day(time_ns, profile.time_digits)
+            if solution.is_leap:
+                self._time = f"{self._time[:4]}60{self._time[6:]}"
         if stage >= Stage.DATE:
             self._date = date(time_ns)
             self._date_fields = date_fields(time_ns)

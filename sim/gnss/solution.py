@@ -33,6 +33,7 @@ class Solution:
         course_units: hundredths of a degree, 0-35999; None where the chip leaves it empty.
         sigma_m: one sigma of (latitude, longitude, altitude), for GST and GBS.
         alt_mm, speed_mps, course_deg, climb_mps: as measured, for binary messages with more digits.
+        is_leap: within a leap second; `time_ns` is of the second before it.
     """
 
     time_ns: int
@@ -48,6 +49,7 @@ class Solution:
     speed_mps: float = 0.0
     course_deg: float = 0.0
     climb_mps: float = 0.0
+    is_leap: bool = False
 
 
 def within_limits(motion: Motion) -> bool:

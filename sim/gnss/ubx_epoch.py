@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 from sim.gnss.acquisition import Stage
+from sim.gnss.clock import Said
 from sim.gnss.dop import NO_DOP
 from sim.gnss.fields import NS_PER_S, S_PER_DAY
 from sim.gnss.position_error import VELOCITY_SIGMA_MPS
@@ -68,6 +69,8 @@ class NavEpoch:
         used: those of the position.
         uptime_ms: since power-up.
         first_fix_ms: from power-up to the first fix; 0 before.
+        leap_seconds: GPS - UTC as the receiver has it.
+        is_leap: within a leap second.
     """
 
     stage: Stage
@@ -95,11 +98,18 @@ class NavEpoch:
     used: frozenset[Satellite]
     uptime_ms: int
     first_fix_ms: int
+    leap_seconds: int
+    is_leap: bool
 
     @property
     def fixed(self) -> bool:
         """True where there is a position."""
         return self.stage == Stage.POSITION
+
+    @property
+    def second(self) -> int:
+        """Of the minute; 60 in a leap second."""
+        return self.utc.second + self.is_leap
 
     @property
     def utc(self) -> datetime.datetime:
@@ -130,6 +140,7 @@ NOWHERE = Place(Solution(0, Stage.NOTHING), 0, 0, (0, 0, 0))
 
 def nav_epoch(
     utc_ns: int,
+    said: Said,
     stage: Stage,
     place: Place,
     view: SkyView,
@@ -140,11 +151,12 @@ def nav_epoch(
     power_up_ns: int,
     first_fix_ms: int,
 ) -> NavEpoch:
-    """Return the epoch at `utc_ns`, whose last known place is `place`."""
+    """Return the epoch at `utc_ns`, called `said`, whose last known place is `place`."""
     solution = place.solution
     fixed = stage == Stage.POSITION
-    time_ns = _clock_ns(utc_ns, stage, power_up_ns)
-    gps_ns = time_ns - (GPS_EPOCH_S - LEAP_SECONDS) * NS_PER_S
+    time_ns = said.time_ns if stage >= Stage.DATE else _clock_ns(utc_ns, stage, power_up_ns)
+    leap_seconds = LEAP_SECONDS + said.leaps
+    gps_ns = time_ns - (GPS_EPOCH_S - leap_seconds - said.is_leap) * NS_PER_S
     week, tow_ns = divmod(gps_ns, S_PER_WEEK * NS_PER_S)
     itow_ms = round(tow_ns / 1e6)
     dop = _dop(view) if fixed else NO_UBX_DOP
@@ -188,12 +200,12 @@ def nav_epoch(
         used=frozenset(view.used if fixed else ()),
         uptime_ms=(utc_ns - power_up_ns) // 1_000_000,
         first_fix_ms=first_fix_ms,
+        leap_seconds=leap_seconds,
+        is_leap=said.is_leap,
     )
 
 
 def _clock_ns(utc_ns: int, stage: Stage, power_up_ns: int) -> int:
-    if stage >= Stage.DATE:
-        return utc_ns
     if stage == Stage.TIME:
         return CLOCK_START_NS + utc_ns % (S_PER_DAY * NS_PER_S)
     return CLOCK_START_NS + utc_ns - power_up_ns

@@ -16,7 +16,7 @@ from sim.gnss.commands import ubx_frame
 from sim.gnss.fields import NS_PER_S
 from sim.gnss.sky import Satellite, System
 from sim.gnss.ubx_chip import UbxChip
-from sim.gnss.ubx_epoch import GPS_EPOCH_S, LAST_LEAP_S, LEAP_SECONDS, UNKNOWN, NavEpoch
+from sim.gnss.ubx_epoch import GPS_EPOCH_S, LAST_LEAP_S, UNKNOWN, NavEpoch
 
 NAV_CLASS = 0x01
 
@@ -42,7 +42,7 @@ def _pvt(epoch: NavEpoch, chip: UbxChip) -> bytes:
     confirmed = 0x20 | (stage >= Stage.DATE) << 6 | (stage >= Stage.TIME) << 7 if newer else 0
     return struct.pack(
         "<IHBBBBBBIiBBBBiiiiIIiiiiiIIHHIihH",
-        epoch.itow_ms, utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, valid,
+        epoch.itow_ms, utc.year, utc.month, utc.day, utc.hour, utc.minute, epoch.second, valid,
         epoch.t_acc_ns, epoch.time_ns % NS_PER_S, FIX_3D if epoch.fixed else NO_FIX,
         int(epoch.fixed), confirmed, len(epoch.used),
         epoch.lon, epoch.lat, epoch.height_mm, epoch.hmsl_mm, epoch.h_acc_mm, epoch.v_acc_mm,
@@ -105,7 +105,7 @@ def _timegps(epoch: NavEpoch, _: UbxChip) -> bytes:
     valid = (stage >= Stage.TIME) | (stage >= Stage.DATE) << 1 | (stage >= Stage.DATE) << 2
     return struct.pack(
         "<IihbBI",
-        epoch.itow_ms, epoch.ftow_ns, epoch.week, LEAP_SECONDS, valid, epoch.t_acc_ns,
+        epoch.itow_ms, epoch.ftow_ns, epoch.week, epoch.leap_seconds, valid, epoch.t_acc_ns,
     )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def _timeutc(epoch: NavEpoch, _: UbxChip) -> bytes:
     return struct.pack(
         "<IIiHBBBBBB",
         epoch.itow_ms, epoch.t_acc_ns, epoch.time_ns % NS_PER_S,
-        utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, gps_utc | valid,
+        utc.year, utc.month, utc.day, utc.hour, utc.minute, epoch.second, gps_utc | valid,
     )  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def _timels(epoch: NavEpoch, _: UbxChip) -> bytes:
     week, rest_s = divmod(LAST_LEAP_S - GPS_EPOCH_S - 1, 7 * 86_400)
     return struct.pack(
         "<IB3xBbBbiHH3xB",
-        epoch.itow_ms, 0, from_gps, LEAP_SECONDS, from_gps, 0,
+        epoch.itow_ms, 0, from_gps, epoch.leap_seconds, from_gps, 0,
         LAST_LEAP_S - epoch.time_ns // NS_PER_S, week, rest_s // 86_400 + 1, 3 if known else 0,
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.gnss.acquisition import Stage
+from sim.gnss.clock import Said
 from sim.gnss.profiles import ReceiverProfile
 from sim.gnss.sentence_plan import MessagePlan
 from sim.gnss.sky import SkyView
@@ -50,11 +51,12 @@ class UbxOutput:
         self,
         count: int,
         utc_ns: int,
+        said: Said,
         solution: Solution,
         view: SkyView,
         held_course_units: int,
     ) -> list[bytes]:
-        """Return the frames of epoch `count`, in the chip's order."""
+        """Return the frames of epoch `count`, in the chip's order; it calls `utc_ns` `said`."""
         chip = self._chip
         due = self.plan.due(count)
         if self._once and chip is not None:
@@ -69,6 +71,7 @@ class UbxOutput:
             return []
         epoch = nav_epoch(
             utc_ns,
+            said,
             solution.stage,
             self._place,
             view,

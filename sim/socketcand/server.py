@@ -107,7 +107,8 @@ class SocketcandServer:
         """An instant of the world since 1970, as text; made once for all frames of it."""
         if time_s != self._stamp_s:
             self._stamp_s = time_s
-            self._stamp = stamp_text(self._epoch_us + round(time_s * 1e6))
+            # Halves are decided by the whole nanosecond, which a record keeps, too.
+            self._stamp = stamp_text(self._epoch_us + (round(time_s * 1e9) + 500) // 1000)
         return self._stamp
 
     def raw_text(self, frame: CanFrame, time_s: float) -> str:

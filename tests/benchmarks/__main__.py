@@ -29,6 +29,8 @@ NAMES = (
     "memory_table",
     "soak",
     "faults",
+    "fault_layer",
+    "mutations",
     "fuzzing",
     "store",
     "segments",
@@ -42,6 +44,15 @@ NAMES = (
     "history",
     "lora_channel",
     "mesh_airtime",
+    "nursery",
+    "view_live",
+    "view_replay",
+    "view_runs",
+    "view_server",
+    "wires",
+    "campaign",
+    "clocks",
+    "bench_tap",
 )
 
 

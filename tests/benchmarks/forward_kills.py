@@ -24,8 +24,8 @@ import httpx2
 import msgspec
 
 from server.store.embedded import EmbeddedPostgres
-from server.store.reader import StoredReading, fetch_readings
 from tests.server.forward.lossy import LossyProxy
+from tests.server.stored import StoredReading, fetch_readings
 
 SECRET = "correct horse battery"
 DEVICE_KEY = "the device's key at the near gateway"

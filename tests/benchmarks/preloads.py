@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+import rig.worker.observer
 from rig.worker.observer import LiveListener, get_json, watch_live
 
 CLIENTS = 3
@@ -59,7 +59,6 @@ def web_clients() -> None:
 
 
 def _replace_observer(observer: Any) -> None:
-    # `python -m rig.worker` runs `rig.worker.virtual` as `__main__`.
-    main: Any = sys.modules["__main__"]
-    assert hasattr(main, "watch_live"), "expected to be called in a virtual worker"
-    main.watch_live = observer
+    module: Any = rig.worker.observer
+    assert hasattr(module, "watch_live"), "expected to be called in a virtual worker"
+    module.watch_live = observer

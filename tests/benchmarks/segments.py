@@ -3,7 +3,9 @@
 The recordings are sent as a device sends them (batches of ten seconds, instants in milliseconds as
 recorded), compacted every ten minutes of the drive as the gateway does, and weighed with all that
 belongs to them: segments, rollups, numbers, indexes; the first pages of a day's tables, which are
-the same for an hour and for a thousand cars, stand beside it. Leon's ten PIDs were asked in turns:
+the same for an hour and for a thousand cars, stand beside it. Weighed twice: the drives alone, and
+what the same drives of a further car take in the tables of that day, where pages and the room that
+segments leave when they are put together are shared. Leon's ten PIDs were asked in turns:
 of each row only what was asked then is a sample. No signal is in the catalogue, so no scaling is
 known. Beside it: the same samples as rows (session, time, signal, value) with a B-tree, by COPY;
 and as the limit the zeroth-order entropy of the values' differences and of the intervals. Needs
@@ -29,6 +31,7 @@ from pathlib import Path
 
 import asyncpg
 
+import server.store.compactor as compactor_module
 from server.clock import SystemClock
 from server.store.appends import Append, Piece
 from server.store.body import Column as BodyColumn
@@ -49,6 +52,7 @@ FIRST_SIGNAL = 0x20000000
 BATCH_MS, CYCLE_MS = 10_000, 600_000
 MS = 1_000_000
 QUICK_ROWS = 8000
+FURTHER_CARS = 5
 _TABLES = "^(segments|rollups_10s|rollups_5min)_[0-9]{6,8}$|^stored_numbers$"
 _SIZE = """
     SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
@@ -89,6 +93,7 @@ async def _weigh(name: str, url: str, drives: list[Drive]) -> list[Row]:
     clock = SystemClock()
     connection = await asyncpg.connect(url)
     await migrate(connection, clock)
+    compactor_module.VACUUM_S = 0.0  # ten minutes of the drive are between two compactions
     log, compactor = DeviceLog(url, clock=clock), Compactor(url, clock)
     empty = await connection.fetchval(_SIZE, _TABLES)
     # One reading of another device on that day: its tables are there, with their first pages.
@@ -97,22 +102,15 @@ async def _weigh(name: str, url: str, drives: list[Drive]) -> list[Row]:
     await log.append(Append("first", 1, [Piece(1, 1, *_rest(one))]))
     await compactor.run_once(all_of_it=True)
     before = await connection.fetchval(_SIZE, _TABLES)
-    for boot, drive in enumerate(drives, 1):
-        seq, cycle_ms = 1, CYCLE_MS
-        for batch_ms, piece in _pieces(drive):
-            if batch_ms >= cycle_ms:
-                await compactor.run_once(all_of_it=True)
-                cycle_ms = batch_ms + CYCLE_MS
-            last = seq + piece.seq_last - piece.seq_first
-            body = Piece(seq, last, *_rest(piece))
-            await log.append(Append(name, boot, [body]))
-            seq = last + 1
-        await compactor.run_once(all_of_it=True)
-    await log.close()
+    await _store(log, compactor, name, drives)
     samples = sum(drive.samples for drive in drives)
     assert await connection.fetchval("SELECT sum(samples) - 1 FROM segments") == samples
     payload = await connection.fetchval("SELECT sum(length(data)) FROM segments")
     size = await connection.fetchval(_SIZE, _TABLES) - before
+    for number in range(FURTHER_CARS):
+        await _store(log, compactor, f"{name}-{number}", drives)
+    further = await connection.fetchval(_SIZE, _TABLES) - before - size
+    await log.close()
     narrow = await _as_rows(connection, drives)
     await connection.close()
     encode_us, decode_us = _speed(drives[0])
@@ -124,6 +122,12 @@ async def _weigh(name: str, url: str, drives: list[Drive]) -> list[Row]:
             Goal(most=1.5),
             Beside("rows with a B-tree", narrow / samples),
         ),
+        Row(
+            f"{name}: on disk, of each further car of the day",
+            [further / samples / FURTHER_CARS],
+            "bytes/sample",
+            Goal(most=1.5),
+        ),
         Row(f"{name}: tables of a day, with one reading", [(before - empty) / 1000], "kB"),
         Row(
             f"{name}: the columns themselves",
@@ -134,6 +138,21 @@ async def _weigh(name: str, url: str, drives: list[Drive]) -> list[Row]:
         Row(f"{name}: encoding a window of 10 min", [encode_us], "us/sample"),
         Row(f"{name}: decoding it", [decode_us], "us/sample"),
     ]
+
+
+async def _store(log: DeviceLog, compactor: Compactor, name: str, drives: list[Drive]) -> None:
+    """Send the drives of a car, each a start of its device, and compact them."""
+    for boot, drive in enumerate(drives, 1):
+        seq, cycle_ms = 1, CYCLE_MS
+        for batch_ms, piece in _pieces(drive):
+            if batch_ms >= cycle_ms:
+                await compactor.run_once(all_of_it=True)
+                cycle_ms = batch_ms + CYCLE_MS
+            last = seq + piece.seq_last - piece.seq_first
+            body = Piece(seq, last, *_rest(piece))
+            await log.append(Append(name, boot, [body]))
+            seq = last + 1
+        await compactor.run_once(all_of_it=True)
 
 
 def _rest(piece: Piece) -> tuple[int, int, bytes, int, int, int, int, int]:

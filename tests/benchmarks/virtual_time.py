@@ -116,7 +116,8 @@ class Bench:
             ),
             encoding="utf-8",
         )
-        request = Request(load_scenario(path), seed=1, mode="virtual", preload=preload)
+        # Anew: the CPU time of what a nursery forked would be known only when the nursery ends.
+        request = Request(load_scenario(path), seed=1, mode="virtual", preload=preload, anew=True)
         with cost_of_children() as cost:
             run = self._runner.run(request)
         if run.failure:

@@ -242,3 +242,90 @@ def test_a_power_cut_in_any_write_loses_at_most_what_was_being_written(
     assert sorted(keys) == keys
     missing = set(put) - set(keys) - done - dropped
     assert missing <= unsure
+
+
+class Refusing(RamFlash):
+    """A flash that can be told to take no more, as a worn or protected chip."""
+
+    def __init__(self, sectors: int) -> None:
+        super().__init__(sectors)
+        self.refuses = False
+
+    def flash_write(self, offset: int, data: bytes) -> None:
+        if self.refuses:
+            raise OSError(5)
+        super().flash_write(offset, data)
+
+    def flash_erase(self, offset: int) -> None:
+        if self.refuses:
+            raise OSError(5)
+        super().flash_erase(offset)
+
+
+def test_a_flash_that_takes_no_more_costs_nothing_until_a_reset() -> None:
+    """What comes then is kept in RAM, behind what waited already; done stays done."""
+    flash = Refusing(8)
+    queue = Queue(flash)
+    queue.open()
+    queue.begin(State(1, HASH, 0, 5000, 1))
+    for seq in range(3):
+        queue.put(seq, 10, packet(seq))
+    flash.refuses = True
+    for seq in range(3, 6):
+        queue.put(seq, 10, packet(seq))
+    assert (queue.packets, queue.bytes) == (6, 600)
+    batch = queue.batch(150, 64)
+    assert batch is not None
+    (first,) = batch.entries
+    assert (first.seq, queue.done(first), queue.done(first)) == (0, True, False)
+    queue.begin(State(1, HASH, 50, 9000, 1))
+    queue.put(6, 10, packet(6))
+    flash.refuses = False
+    queue.put(7, 10, packet(7))
+    assert queue.packets == 7
+    assert queue.profiles() == [HASH]
+    found = waiting(queue)
+    assert sorted(seq for _, seq, _ in found) == [1, 2, 3, 4, 5, 6, 7]
+    assert all(content == packet(seq) for _, seq, content in found)
+    assert (queue.packets, queue.bytes, queue.rows_dropped) == (0, 0, 0)
+
+
+def test_a_flash_that_never_takes_a_byte_leaves_the_queue_in_ram() -> None:
+    """Bounded: the oldest are given up, and counted, when eight sectors are full."""
+    flash = Refusing(8)
+    flash.refuses = True
+    queue = Queue(flash)
+    queue.open()
+    queue.begin(State(1, HASH, 0, 0, 0))
+    for seq in range(400):
+        queue.put(seq, 1, packet(seq))
+    assert 200 < queue.packets < 330
+    assert queue.rows_dropped == 400 - queue.packets
+    found = [seq for _, seq, _ in waiting(queue)]
+    assert found == list(range(queue.rows_dropped, 400))
+
+
+@given(refusals=st.lists(st.booleans(), min_size=30, max_size=60))
+def test_whatever_the_flash_refuses_each_packet_is_given_or_dropped_once(
+    refusals: list[bool],
+) -> None:
+    """It refuses and takes again at will; one packet is done for each two that come."""
+    flash = Refusing(3)
+    queue = Queue(flash)
+    queue.open()
+    queue.begin(State(1, HASH, 0, 0, 0))
+    given_up: list[int] = []
+    done: list[int] = []
+    for seq, refuses in enumerate(refusals):
+        flash.refuses = refuses
+        queue.put(seq, 1, packet(seq, 500))
+        given_up += [dropped for _, dropped in queue.dropped]
+        queue.dropped = []
+        if seq % 2:
+            batch = queue.batch(1, 64)
+            if batch is not None:
+                done.append(batch.entries[0].seq)
+                queue.done(batch.entries[0])
+    done += [seq for _, seq, _ in waiting(queue)]
+    assert sorted(given_up + done) == list(range(len(refusals)))
+    assert (queue.packets, queue.bytes) == (0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import random
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reports.commands import COMMAND
 from rig.judge.limits import Limit
 from rig.record.streams import Stored
 from rig.record.writer import RecordWriter
@@ -262,3 +264,16 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def run_folder(drive: Callable[..., Path]) -> Path:
     """Two minutes of driving: some limits are kept, some are not."""
     return drive()
+
+
+@pytest.fixture
+def report(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run `telerig report` with words; return (exit code, output, errors)."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        parser = argparse.ArgumentParser()
+        COMMAND.add_arguments(parser)
+        code = COMMAND.run(parser.parse_args([str(word) for word in words]))
+        return code, *capsys.readouterr()
+
+    return run

@@ -1,24 +1,8 @@
 from __future__ import annotations
 
-import argparse
 import json
 
 import pytest
-
-from reports.commands import COMMAND
-
-
-@pytest.fixture
-def report(capsys):
-    """Run `telerig report` with words; return (exit code, output, errors)."""
-
-    def run(*words):
-        parser = argparse.ArgumentParser()
-        COMMAND.add_arguments(parser)
-        code = COMMAND.run(parser.parse_args([str(word) for word in words]))
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_a_run_is_judged_again_and_shown(report, run_folder, tmp_path):

@@ -4,7 +4,6 @@ real command."""
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -14,11 +13,9 @@ from pathlib import Path
 import pytest
 
 from rig.runner.runner import Runner
-from rig.scenario import expand_scenario
 from rig.scenario.model import Scenario
 from server.store.embedded import EmbeddedPostgres
-
-SHIPPED = Path(__file__).parents[2] / "scenarios"
+from tests.rig.shorten import shorten
 
 
 @pytest.fixture(scope="session")
@@ -42,29 +39,13 @@ def shortened(
 ) -> Callable[..., Scenario]:
     """Return `shorten(name, cuts)`: the first variant of a shipped scenario, cut short.
 
-    `cuts` says what replaces what in the file's text. Each text must be there once, and only times
-    may change: the limits stay the shipped ones. Links of `without` are left out with their limits.
+    See `tests.rig.shorten`.
     """
 
-    def shorten(name: str, cuts: Mapping[str, str], without: Collection[str] = ()) -> Scenario:
-        shipped = SHIPPED / f"{name}.scenario.yaml"
-        text = shipped.read_text(encoding="utf-8")
-        for link in without:
-            text, count = re.subn(rf"^(needs: .*), {link}\b", r"\1", text, flags=re.MULTILINE)
-            assert count == 1, f"{shipped.name}: expected {link!r} among what it needs"
-            text = re.sub(rf"^  {link}\..*$", "", text, flags=re.MULTILINE)
-        for old, new in cuts.items():
-            assert text.count(old) == 1, f"{shipped.name}: expected {old!r} once: cut it elsewhere"
-            text = text.replace(old, new)
-        copy = tmp_path_factory.mktemp(name) / shipped.name
-        copy.write_text(text, encoding="utf-8")
-        long, short = expand_scenario(shipped)[0], expand_scenario(copy)[0]
-        kept = tuple(limit for limit in long.limits if limit.name.split(".")[0] not in without)
-        assert (short.limits, short.after) == (kept, long.after)
-        assert (short.world, short.gateway) == (long.world, long.gateway)
-        return short
+    def shorten_it(name: str, cuts: Mapping[str, str], without: Collection[str] = ()) -> Scenario:
+        return shorten(tmp_path_factory.mktemp(name), name, cuts, without)
 
-    return shorten
+    return shorten_it
 
 
 @dataclass(frozen=True, slots=True)

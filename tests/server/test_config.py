@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rig.cli import main
 from server.config import GatewayConfig, load_config, parse_config
 from server.errors import ConfigError
 
@@ -145,3 +146,20 @@ def test_any_text_gives_a_configuration_or_one_line(text: str) -> None:
     except ConfigError as error:
         message = str(error)
     assert "\n" not in message
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    """Editors of Windows begin a file with one."""
+    file = tmp_path / "telerig.toml"
+    file.write_bytes(b"\xef\xbb\xbf[http]\nport = 81\n")
+    assert load_config(file, {}).http.port == 81
+
+
+def test_a_check_looks_into_the_certificate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is not there is told before the gateway starts."""
+    file = tmp_path / "telerig.toml"
+    file.write_text(f"[http]\ntls_cert = '{tmp_path}/c.pem'\ntls_key = '{tmp_path}/k.pem'\n")
+    assert main(["serve", "--check", "--config", str(file)]) == 2
+    assert f"{tmp_path}/c.pem" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 from server.config import parse_config
 from server.gateway import Gateway
 from server.serve import serve
-from server.store.reader import fetch_readings
+from tests.server.stored import fetch_readings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "gateway.md").read_text(encoding="utf-8")
 

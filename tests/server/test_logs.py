@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from server.logs import configure_logs
+from server.logs import RequestMark, configure_logs
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +89,27 @@ def test_a_stream_that_is_gone_stops_nothing() -> None:
     out.close()
     structlog.get_logger().error("unheard")
     assert counts.errors == 1
+
+
+async def test_a_task_that_outlives_its_request_writes_no_line_of_it() -> None:
+    """Lines have the request's id while it lasts, also those of tasks that it has begun."""
+    out = io.StringIO()
+    configure_logs(out, format="json")
+    mark, over = RequestMark("trace-7"), asyncio.Event()
+
+    async def work() -> None:
+        structlog.get_logger().info("during")
+        await over.wait()
+        structlog.get_logger().info("after")
+
+    with structlog.contextvars.bound_contextvars(request_id=mark):
+        task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    mark.end()
+    over.set()
+    await task
+    lines = map(json.loads, out.getvalue().splitlines())
+    assert [(line["event"], line.get("request_id")) for line in lines] == [
+        ("during", "trace-7"),
+        ("after", None),
+    ]

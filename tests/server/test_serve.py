@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -16,11 +17,18 @@ from websockets.exceptions import ConnectionClosed
 
 import server.serve as serve_module
 from server.config import GatewayConfig, HttpConfig, parse_config
-from server.errors import ConfigError, DatabaseUnreachable, ListenError, ReadingsNotStored
+from server.errors import (
+    ConfigError,
+    DatabaseUnreachable,
+    ListenError,
+    ReadingsNotStored,
+    StoreError,
+)
+from server.gateway import Gateway
 from server.serve import address, listen, serve
 from server.store.connection import connect
-from server.store.reader import StoredReading, fetch_readings
 from tests.server.running import QUICK, gateway_config, running
+from tests.server.stored import StoredReading, fetch_readings
 
 LINK = QUICK + "[links.f]\nkind = 'fake'\n"
 VIN = "WF0DXXGAKDDK12345"
@@ -59,6 +67,19 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(15):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+async def test_a_database_that_refuses_at_the_start(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full when the gateway has opened its session is told in a line, too."""
+
+    async def full(gateway: Gateway) -> None:
+        raise asyncpg.DiskFullError("could not extend file: No space left on device")
+
+    monkeypatch.setattr(Gateway, "open", full)
+    with pytest.raises(StoreError, match="refuses at the start: could not extend file"):
+        await serve(config(database_url), stop=asyncio.Event())
 
 
 async def test_readings_are_published_and_stored(database_url: str) -> None:
@@ -214,6 +235,41 @@ async def test_stopped_while_the_database_is_away(
             await _away(admin_url, name, away=True)
             await until(lambda: gateway.pipeline.failing)
     await _away(admin_url, name, away=False)
+
+
+async def test_a_stop_while_the_database_is_away_leaves_a_journal(
+    database_url: str, postgres: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a journal such a stop loses nothing: the next run stores what waits, under its boot."""
+    monkeypatch.setattr(serve_module, "FLUSH_TIMEOUT_S", 2.0)
+    name = database_url.partition("@/")[2].partition("?")[0]
+    admin_url = postgres.url("postgres")
+    journal = f"[journal]\nfolder = '{tmp_path}'\n"
+    async with running(config(database_url, journal + LINK + f"vin = '{VIN}'")) as gateway:
+        await until(lambda: gateway.pipeline.counts.stored > 10)
+        await _away(admin_url, name, away=True)
+        await until(lambda: gateway.pipeline.counts.journaled > 20)
+        stored = gateway.pipeline.counts.stored
+        async with httpx2.AsyncClient(base_url=gateway.url) as client:
+            links = (await client.get("/api/v1/links")).json()
+        assert links["pipeline"]["journaled"] > 20
+        assert links["pipeline"]["pending"] < links["pipeline"]["accepted"] - stored
+    accepted = gateway.pipeline.counts.accepted
+    assert gateway.pipeline.counts.pending == 0
+    await _away(admin_url, name, away=False)
+    async with running(config(database_url, journal + QUICK)) as again:
+        await until(lambda: again.pipeline.counts.journaled == 0)
+    found = await fetch_readings(database_url)
+    assert [(one.boot, one.seq) for one in found] == [
+        (gateway.boot, seq) for seq in range(1, accepted + 1)
+    ]
+    connection = await connect(database_url)
+    sessions = await connection.fetch("SELECT boot, vin, closed_how FROM sessions ORDER BY id")
+    assert [tuple(session) for session in sessions] == [
+        (gateway.boot, VIN, "recovered"),
+        (again.boot, None, "stopped"),
+    ]
+    await connection.close()
 
 
 async def test_two_runs_after_each_other(database_url: str) -> None:

@@ -14,19 +14,21 @@ What it leaves to its caller, and is done here:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib
 import importlib.util
 import logging
 import re
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from server.catalogue import Signal
 from server.clock import Clock
@@ -520,6 +522,20 @@ class _LastWords(logging.Handler):
 _last_words = _LastWords()
 
 
+@contextlib.contextmanager
+def _unseen(name: str) -> Iterator[None]:
+    """Let a package that nobody has imported yet look as if it were not installed."""
+    modules: dict[str, ModuleType | None] = cast("dict[str, ModuleType | None]", sys.modules)
+    if name in modules:
+        yield
+        return
+    modules[name] = None
+    try:
+        yield
+    finally:
+        del modules[name]
+
+
 @functools.cache
 def library() -> ModuleType:
     """Import python-OBD and silence its own handler on stderr: the link reports in its own words.
@@ -530,7 +546,9 @@ def library() -> ModuleType:
     # pint warns when python-OBD defines its own percent and ppm; it is meant.
     logging.getLogger("pint.util").setLevel(logging.ERROR)
     try:
-        obd = importlib.import_module("obd")
+        # pint loads them wherever they are installed: 30 MB that nobody here needs.
+        with _unseen("dask"), _unseen("numpy"):
+            obd = importlib.import_module("obd")
     except ImportError as error:
         raise LinkLost(
             f"python-OBD is not installed ({error}): pip install 'telerig[obd]'"

@@ -318,11 +318,15 @@ def test_only_buses_have_a_buss_options(refused: Refused) -> None:
 def test_the_bench_file_is_joined(refused: Refused, tmp_path: Path) -> None:
     """Its place is named where the interface is not there."""
     bench = tmp_path / "desk.yaml"
-    bench.write_text("can: {interface: pcan, channel: PCAN_USBBUS1}\n")
-    expected = f"{bench}:1: expected the CAN interface pcan PCAN_USBBUS1 to open"
+    place = "{interface: pcan, channel: PCAN_USBBUS1}"
+    bench.write_text(f"bench: 1\nlinks:\n  can: {{drive: {place}}}\n")
+    expected = f"{bench}:3: expected the CAN interface pcan PCAN_USBBUS1 to open"
     assert expected in refused("can", "--bench", bench)
-    bench.write_text("can:\n")
-    assert "expected a section 'can', found none" in refused("can", "--bench", bench)
+    bench.write_text("bench: 1\n")
+    expected = "expected an interface that the world drives, found none; write, say, `links: {can:"
+    assert expected in refused("can", "--bench", bench)
+    bench.write_text(f"bench: 1\nlinks:\n  can: {{real: {place}}}\n")
+    assert "found pcan PCAN_USBBUS1; write" in refused("can", "--bench", bench)
 
 
 def test_the_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,18 @@ class Part:
         """Note it."""
         self.calls.append(("power_cycle",))
 
+    def low_voltage_reset(self) -> None:
+        """Note it."""
+        self.calls.append(("low_voltage_reset",))
+
+    def brown_out(self) -> None:
+        """Note it."""
+        self.calls.append(("brown_out",))
+
+    def refuse_writes(self, refuse: bool) -> None:
+        """Note it."""
+        self.calls.append(("refuse_writes", refuse))
+
     def add_outage(self, start_s: float, end_s: float, kind: str = "tunnel") -> None:
         """Note it."""
         self.calls.append((kind, start_s, end_s))

@@ -159,3 +159,35 @@ def test_any_bytes_pass_any_fault(
     world.env.run(until=100.0)
     arrived = sum(len(data) for _, data in world.at_host)
     assert arrived <= 2 * sum(map(len, messages))
+
+
+def test_reorder_swaps_neighbours_that_come_close(world: Any) -> None:
+    """Its share of pairs; nothing is lost, nothing travels further than one place."""
+    close = [(1.0 + 0.01 * n, b"%04d" % n) for n in range(1000)]
+    world.strike("reorder", 0.0, 100.0, probability_pct=20.0)
+    for at_s, data in close:
+        world.send(at_s, data)
+    world.env.run(until=200.0)
+    order = [int(data) for _, data in world.at_host]
+    assert sorted(order) == list(range(1000))
+    assert {abs(place - number) for place, number in enumerate(order)} == {0, 1}
+    assert 100 < sum(place != number for place, number in enumerate(order)) / 2 < 230
+    assert world.line.to_host.faults == []
+
+
+def test_reorder_delivers_alone_what_is_alone(world: Any) -> None:
+    """A reply to which no other follows comes 50 ms late."""
+    world.strike("reorder", 0.0, 100.0, probability_pct=100.0)
+    world.send(5.0, b"alone")
+    world.send(99.98, b"at its end")
+    world.env.run(until=200.0)
+    assert world.at_host == [(5.05, b"alone"), (100.0, b"at its end")]
+
+
+def test_what_was_held_back_meets_the_faults_behind(world: Any) -> None:
+    """A mute line stays mute."""
+    world.strike("reorder", 0.0, 100.0, probability_pct=100.0)
+    world.strike("mute", 1.0, 100.0, index=1)
+    world.send(5.0, b"alone")
+    world.env.run(until=200.0)
+    assert world.at_host == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rig.faults import FAULT_KINDS
+from rig.faults.catalogue import TARGETS
 from rig.measures.names import LINKS
 
 
@@ -14,7 +15,8 @@ def test_every_kind_is_complete(word: str) -> None:
     kind = FAULT_KINDS[word]
     assert kind.word == word
     assert kind.links
-    assert set(kind.links) <= set(LINKS)
+    assert set(kind.links) <= {*LINKS, *TARGETS}
+    assert bool(kind.wires) == bool(set(kind.links) & set(LINKS))
     assert kind.about.endswith(".")
     assert kind.primary in (None, "for", *(parameter.word for parameter in kind.parameters))
     for parameter in kind.parameters:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import simpy
 
-from rig.faults import FaultError
+from rig.faults import FaultError, add_faults, fault
+from sim.route import COURSES
+from sim.vehicle import Cruise, Drive
+from sim.world import GpsSetup, World, WorldSetup
 
 
 def test_hang_up_pulls_the_cable_and_puts_it_back(world: Any) -> None:
@@ -46,3 +50,45 @@ def test_a_world_without_the_device_says_so(world: Any, kind: str, part: str) ->
     world.strike(kind, 5.0, 6.0)
     with pytest.raises(FaultError, match=rf"expected a world with {part}\."):
         world.env.run(until=20.0)
+
+
+def test_a_cable_that_is_pulled_twice_is_back_with_the_last_end(world: Any) -> None:
+    """A cable is pulled or it is not."""
+    told: list[tuple[str, float]] = []
+    world.line.on_hang_up.append(lambda: told.append(("gone", world.env.now)))
+    world.line.on_replug.append(lambda: told.append(("back", world.env.now)))
+    world.strike("hang_up", 5.0, 15.0)
+    world.strike("hang_up", 10.0, 20.0, index=1)
+    world.strike("hang_up", 30.0, 31.0, index=2)
+    world.env.run(until=40.0)
+    assert told == [("gone", 5.0), ("back", 20.0), ("gone", 30.0), ("back", 31.0)]
+
+
+def test_a_brown_out_on_the_wire() -> None:
+    """An ELM327 says LV RESET and echoes again; a receiver sends its banner anew."""
+    env = simpy.Environment()
+    setup = WorldSetup(
+        Drive([Cruise("cruise", 60.0, 50.0)]), COURSES["highway"], gps=GpsSetup(baud=38400)
+    )
+    world = World(env, setup, seed=1, epoch_ns=1_777_622_400_000_000_000)
+    heard: dict[str, list[tuple[float, bytes]]] = {"obd": [], "gps": []}
+    for name, line in world.lines.items():
+        rows = heard[name]
+        line.attach_host(lambda data, rows=rows: rows.append((env.now, data)))  # type: ignore[misc]
+
+    def ask(at_s: float, command: bytes) -> None:
+        env.timeout(at_s).callbacks.append(lambda _event: world.lines["obd"].feed(command))
+
+    ask(5.0, b"ATE0\r")
+    ask(6.0, b"ATI\r")
+    ask(30.0, b"ATI\r")
+    add_faults(world, fault("brown_out", "obd", at_s=20.0), fault("brown_out", "gps", at_s=20.0))
+    env.run(until=60.0)
+    replies = b"".join(data for at_s, data in heard["obd"] if 6.0 <= at_s < 20.0)
+    assert replies == b"ELM327 v1.5\r\r>"
+    replies = b"".join(data for at_s, data in heard["obd"] if 20.0 <= at_s < 30.0)
+    assert replies == b"\r\rLV RESET\r\r>"
+    replies = b"".join(data for at_s, data in heard["obd"] if at_s >= 30.0)
+    assert replies == b"ATI\rELM327 v1.5\r\r>"
+    banner = [at_s for at_s, data in heard["gps"] if b"TXT" in data]
+    assert any(20.0 <= at_s < 20.1 for at_s in banner)

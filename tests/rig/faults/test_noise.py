@@ -54,3 +54,13 @@ def test_noise_can_go_towards_the_device(world: Any) -> None:
     world.env.run(until=20.0)
     assert world.at_host == []
     assert world.at_device
+
+
+def test_noise_that_the_line_has_no_room_for_is_lost(make_world: Any) -> None:
+    """Far above the line's rate it fills the line, and is over soon after its end."""
+    world = make_world(paced=True)
+    world.strike("garbage", 10.0, 40.0, rate_bytes_per_s=20_000.0)
+    world.env.run(until=300.0)
+    line_bytes = 30 * world.line.baud / 10
+    assert 0.8 * line_bytes < sum(len(data) for _, data in world.at_host) < 1.1 * line_bytes
+    assert max(at_s for at_s, _ in world.at_host) < 42.0

@@ -216,6 +216,18 @@ def test_lost_includes_what_was_acknowledged(bench):
     assert value(b.measures(), "readings.lost") == 2
 
 
+def test_what_waits_is_what_was_published_and_not_committed(bench):
+    """Of twelve readings four were committed when the next eight had come; then all are."""
+    b = bench()
+    b.poll(RPM, range(1, 13))
+    for upto, time_s in ((4, 4.5), (12, 12.5)):
+        b.writer.stored_at(7, upto, at(time_s))
+    m = b.measures()
+    assert value(m, "readings.waiting.max") == 8
+    assert value(m, "readings.waiting.max", "calm") == 4
+    assert value(m, "readings.acknowledged.lost") == 0
+
+
 def test_a_restart_begins_a_new_count(bench):
     """Numbers that fall back are another boot's, and lose nothing."""
     b = bench()
@@ -293,6 +305,7 @@ def test_what_only_the_runner_knows_comes_from_the_result(bench):
     b.writer.log('{"event": "lost", "level": "error"}')
     b.writer.log('{"event": "an ERROR in the text", "level": "info"}')
     b.writer.log("Traceback (most recent call last):")
+    b.writer.log('{"event": "link failed", "level": "info", "exception": "Traceback ..."}')
     b.result |= {
         "gateway": {"exit": 0, "cpu_pct": 12.0, "rss_mb": 61.0},
         "counters": {"obd": {"timeouts": 3}},
@@ -305,6 +318,7 @@ def test_what_only_the_runner_knows_comes_from_the_result(bench):
     assert value(m, "gateway.cpu") is None
     assert value(m, "ingest.throughput") is None
     assert value(m, "log.errors") == 2
+    assert value(m, "log.exceptions") == 2
     assert value(m, "rig.ratio") == pytest.approx(40)
     assert value(m, "ingest.extra") == 4
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rig.measures.stale import STALE_EVENT, marks_of
+from rig.record.streams import Event
+
 RPM, SPEED = 12, 13
 PLAN = {"obd": {"RPM": 1.0}}  # overdue 3 s after the newest reading, which arrives after 0.13 s
 
@@ -99,3 +102,14 @@ def test_what_never_came_is_not_measured(bench):
     m = bench(plan=PLAN).measures()
     assert value(m, "obd.stale.unmarked.max") is None
     assert value(m, "obd.stale.wrong.max") is None
+
+
+def test_a_kill_ends_the_marks_of_before():
+    """A client that was cut off knows of no mark; the gateway that comes back begins anew."""
+    events = [
+        Event(at, STALE_EVENT, {"link": "obd", "signals": signals})
+        for at, signals in ((10, [RPM]), (70, [SPEED]), (90, []))
+    ]
+    assert marks_of(events, 100, kills_ns=[50]) == {"obd": {RPM: [(10, 50)], SPEED: [(70, 90)]}}
+    assert marks_of(events[:1], 100, kills_ns=[50]) == {"obd": {RPM: [(10, 50)]}}
+    assert marks_of(events[:1], 100) == {"obd": {RPM: [(10, 100)]}}

@@ -338,3 +338,19 @@ def test_after_a_reset_a_reading_is_not_taken_for_a_lost_one(bench: Bench) -> No
     measures = bench.measures()
     assert value(measures, "esp32.fidelity.max") == 0.0
     assert value(measures, "esp32.missing") == 1
+
+
+def test_readings_in_segments_are_those_of_their_packets(bench: Bench) -> None:
+    """Segments keep no numbers: the live stream has them; unseen ones may be of any packet."""
+    board = Board(bench)
+    board.send(10.0, [board.pack(4), board.pack(2)], hello=hello())
+    board.answer(10.1, ack=2)
+    board.store(0, 4)
+    for row in bench.rows:
+        shown = (row.seq, row.signal, row.time_ns, row.value, row.received_ns, row.state)
+        bench.writer.published(at(30.1), [shown], row.device, row.boot)
+    board.store(1, 2, first_row=4)
+    bench.rows[:] = [row._replace(seq=0, received_ns=0, written_ns=0) for row in bench.rows]
+    del bench.rows[7:]  # of the second packet one of three is left, which no client saw
+    del bench.rows[0]
+    assert value(bench.measures(), "readings.lost") == 3

@@ -38,6 +38,8 @@ def test_the_first_difference_in_time_is_found(tmp_path):
     found = compare(a, b)
     assert (found.stream, found.row) == ("wire.obd", 80)
     assert found.time_ns == EPOCH_NS + 80 * 10**9
+    only = compare(a, b, only=("published", "stored"))
+    assert (only.stream, only.row) == ("published", 1)
     assert found.row_a[2] == "reply 80"
     assert found.row_b[2] == "garbage"
     assert [row[2] for row in found.context] == [f"reply {i}" for i in range(75, 80)]

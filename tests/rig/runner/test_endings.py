@@ -69,11 +69,11 @@ class Started:
         return {number: line for number, line in self.seen if lines.get(number) == line}
 
     def wait_for(self, *words: str) -> None:
-        """Wait until each word stands in the command line of some process of the run."""
+        """Wait until each word stands in the command line of as many processes as say it."""
         deadline_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline_s:
             lines = self.offspring().values()
-            if all(any(word in line for line in lines) for word in words):
+            if all(sum(word in line for line in lines) >= words.count(word) for word in words):
                 return
             assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.1)
@@ -106,7 +106,7 @@ def long(tmp_path: Path) -> Iterator[Path]:
 
 
 WORKERS = {
-    "virtual": ("rig.worker virtual", "checkpointer"),
+    "virtual": ("rig.worker nursery", "rig.worker nursery", "checkpointer"),
     "paced": ("rig.worker paced", " serve --config", "checkpointer"),
 }
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.scenario import Scenario, ScenarioError, build_drive, expand_scenario, recorded_positions
-from rig.scenario.drive import fit_trace, phase_trace
+from rig.scenario.drive import fit_trace, phase_trace, trace_from
 from sim.vehicle import Accelerate, Cruise, Idle, KeyOff, Trace
 
 TRIANGLE = ((0.0, 10.0, 20.0), (0.0, 100.0, 0.0))
@@ -20,6 +20,14 @@ TRIANGLE = ((0.0, 10.0, 20.0), (0.0, 100.0, 0.0))
 def test_a_trace_is_cut_at_a_duration_between_its_points() -> None:
     """The speed there lies on the line."""
     assert fit_trace(TRIANGLE, 15.0) == ((0.0, 10.0, 15.0), (0.0, 100.0, 50.0))
+
+
+def test_a_trace_begins_anywhere() -> None:
+    """Between two points, at one, and shortly before its end."""
+    assert trace_from(TRIANGLE, 5.0) == ((0.0, 5.0, 15.0), (50.0, 100.0, 0.0))
+    assert trace_from(TRIANGLE, 10.0) == ((0.0, 10.0), (100.0, 0.0))
+    assert trace_from(TRIANGLE, 0.0) == TRIANGLE
+    assert trace_from(TRIANGLE, 18.0) == ((0.0, 2.0), (20.0, 0.0))
 
 
 def test_a_trace_repeats_until_the_duration() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -110,3 +111,61 @@ def test_a_fault_on_a_link_that_is_not_needed_is_refused(refuse: Refuse) -> None
     """It could never strike."""
     error = refuse("needs: [obd]\nfaults: [{in: idle, on: gps, mute: true}]\n")
     assert "needs: [obd, gps]" in error.hint
+
+
+def test_a_fault_may_strike_what_is_no_link(load: Load) -> None:
+    """Without an entry in `needs`."""
+    (fault,) = load(section("{at: 5 s, on: gateway, gateway_pause: 3 s}")).faults
+    assert (fault.link, fault.windows) == ("gateway", ((5.0, 8.0),))
+
+
+def test_negative_numbers_are_right_where_a_clock_can_be_behind(load: Load) -> None:
+    """And bounded below, too."""
+    (fault,) = load(section("{at: 5 s, on: gps, clock_jump: -2 s, for: 10 s}")).faults
+    assert fault.parameters == {"by_s": -2.0}
+
+
+def test_a_leap_second_needs_its_midnight(load: Load, refuse: Refuse) -> None:
+    """23:59:60 is no time of a morning; the world's clock begins before the drive."""
+    leap = section("{at: 20 s, on: gps, leap_second: 20 s}")
+    load(leap + "world: {start: 2026-12-31T23:59:20Z}\n")
+    error = refuse(leap)
+    assert "'leap_second' over a midnight (UTC)" in str(error)
+    assert "found 08:00:32 to 08:00:52" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("needs", "more", "fault", "message"),
+    [
+        ("[esp32]", "", "on: esp32, net_slow: 1 kB/s", None),
+        (
+            "[esp32]",
+            "world: {esp32: {transport: serial}}\n",
+            "on: esp32, net_slow: 1 kB/s",
+            "expected a fault that can strike boards on a cable: .*found 'net_slow'",
+        ),
+        ("[obd]", "", "on: obd, net_slow: 1 kB/s", "strike 'obd' on a cable: .*door: socketcand"),
+        (
+            "[obd]",
+            "world: {obd: {over: can, door: socketcand}}\n",
+            "on: obd, net_slow: 1 kB/s",
+            None,
+        ),
+        (
+            "[obd]",
+            "world: {obd: {over: can, door: socketcand}}\n",
+            "on: obd, clone_quirk: no_repeat",
+            "expected a fault that can strike the bus over TCP: .*found 'clone_quirk'",
+        ),
+    ],
+)
+def test_a_network_fault_needs_a_network_and_one_of_a_cable_a_cable(
+    load: Load, refuse: Refuse, needs: str, more: str, fault: str, message: str | None
+) -> None:
+    """The message lists what the link can suffer as it is reached here."""
+    pytest.importorskip("cantools", reason="the package cantools is not installed")
+    text = f"needs: {needs}\n{more}" + section(f"{{at: 5 s, {fault}, for: 10 s}}")
+    if message is None:
+        assert load(text).faults
+    else:
+        assert re.search(message, str(refuse(text)))

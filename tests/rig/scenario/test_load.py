@@ -115,7 +115,7 @@ def test_a_short_file_has_the_documented_defaults(load: Load) -> None:
         ("gateway: {config: 3}\n", 5, ["'config'"]),
         ("seed: -1\n", 5, ["'seed': a whole number from 0", "'-1'"]),
         ("mode: fast\n", 5, ["a mode", "'fast'"]),
-        ("needs: [obd, lin]\n", 5, ["a link", "'lin'"]),
+        ("needs: [obd, gsp]\n", 5, ["a link, or a feature of a bench", "'gsp'"]),
         ("needs: []\n", 5, ["at least one link"]),
         ("tags: [two words]\n", 5, ["a tag", "'two words'"]),
         ("name: {a: b}\n", 5, ["a name", "a mapping"]),

@@ -27,6 +27,7 @@ def test_every_kind_is_read(load: Load) -> None:
             "{accelerate: {to: 60 mph, for: 20 s, pedal: 40 %}, as: launch}",
             "{cycle: us06, as: hard-driving}",
             "{cycle: us06, as: part, for: 100 s}",
+            "{cycle: us06, as: piece, from: 96 s}",
             "{off: 10 s}",
         )
     ).phases
@@ -37,12 +38,14 @@ def test_every_kind_is_read(load: Load) -> None:
         "launch",
         "hard-driving",
         "part",
+        "piece",
         "off",
     ]
-    assert [phase.duration_s for phase in phases] == [30, 60, 300, 20, 596, 100, 10]
+    assert [phase.duration_s for phase in phases] == [30, 60, 300, 20, 596, 100, 500, 10]
     assert phases[2].speed_kph == pytest.approx(72.0)
     assert phases[3].to_kph == pytest.approx(96.56064)
     assert (phases[3].pedal_pct, phases[4].cycle) == (40.0, "us06")
+    assert [phase.from_s for phase in phases[4:7]] == [0.0, 0.0, 96.0]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,8 @@ def test_every_kind_is_read(load: Load) -> None:
         ("{accelerate: {to: 1 m/s, for: 1 s, pedal: 120 %}}", "at most 100 %"),
         ("{cycle: us05}", "did you mean 'us06'?"),
         ("{cycle: [us06]}", "a drive cycle"),
+        ("{cycle: us06, from: 10 min}", "a start within us06, below 596 s"),
+        ("{idle: 30 s, from: 3 s}", "'from' only beside `cycle:`"),
         ("idle", "a phase"),
     ],
 )

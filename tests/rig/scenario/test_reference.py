@@ -20,7 +20,7 @@ from rig.scenario.can import (
 )
 from rig.scenario.esp32 import BOARD_GPS_KEYS, ESP32_KEYS, SEGMENTS, TRANSPORTS, WIFI_KEYS
 from rig.scenario.faults import FAULT_KEYS
-from rig.scenario.gateway import GATEWAY_KEYS
+from rig.scenario.gateway import GATEWAY_KEYS, STORE_KEYS
 from rig.scenario.limits import LIMIT_KEYS
 from rig.scenario.load import SCENARIO_KEYS
 from rig.scenario.mesh import (
@@ -71,6 +71,7 @@ KEYS = {
     *TRANSPORTS,
     *SEGMENTS,
     *GATEWAY_KEYS,
+    *STORE_KEYS,
     *FAULT_KEYS,
     *LIMIT_KEYS,
     *(unit for dimension in DIMENSIONS for unit in dimension.factors),

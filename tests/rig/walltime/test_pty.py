@@ -64,3 +64,33 @@ def test_a_client_that_leaves_a_stalled_device_takes_its_bytes_along() -> None:
     finally:
         port.close()
     assert bytes(taken) == b"new"
+
+
+def test_what_a_device_says_to_nobody_is_lost() -> None:
+    """After a kill of the client: neither what it had not read, nor what came while it was dead."""
+    clock = WallClock()
+    line = SerialLine(clock.env, "gps", 115_200)
+    port = PtyPort(clock, line, None)
+    taken = bytearray()
+    line.attach_device(taken.extend)
+    try:
+        client = os.open(port.device_path, os.O_RDWR | os.O_NOCTTY)
+        line.write(b"unread")
+        clock.run(until_s=0.05)
+        os.close(client)
+        port.let_go()
+        line.write(b"said to nobody")
+        clock.run(until_s=0.1)
+        client = os.open(port.device_path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        os.write(client, b"question")
+        clock.run(until_s=0.15)
+        line.write(b"answer")
+        clock.run(until_s=0.2)
+        assert os.read(client, 100) == b"answer"
+        assert taken == b"question"
+        line.write(b"kept from now on")
+        clock.run(until_s=0.25)
+        assert os.read(client, 100) == b"kept from now on"
+        os.close(client)
+    finally:
+        port.close()

@@ -259,6 +259,54 @@ async def test_no_storm(served: Gateway, api: Client, hooks: HookServer) -> None
     assert len(live.states) <= 40
 
 
+async def test_an_alert_that_ends_at_once_is_told(
+    served: Gateway, api: Client, hooks: HookServer
+) -> None:
+    """What begins and ends within the readings that come together is one message."""
+    await api.ask("POST", f"{BASE}/targets", {"name": "pager", "webhook": hooks.url}, 201)
+    await api.add()
+    now_ns = time.time_ns()
+    values = [900.0, 6500.0, 900.0] * 10
+    served.pipeline.offer([Reading(RPM, now_ns + at, v, now_ns) for at, v in enumerate(values)])
+    (came,) = await hooks.wait_for(1)
+    (alert,) = json.loads(came.body)["alerts"]
+    assert (alert["state"], alert["times"]) == ("resolved", 10)
+    read(served, 6500, 900)  # within the cool-down
+    await until(lambda: api.alerts(), lambda found: found[0]["times"] == 11)
+    await asyncio.sleep(0.2)
+    assert len(hooks.requests) == 1
+
+
+async def test_an_alert_that_ends_at_once_and_the_gateway_with_it(
+    run_gateway: Callable[..., Any], hooks: HookServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told by the next run."""
+    monkeypatch.setattr("server.alerts.service.FLUSH_S", 600)
+    async with run_gateway(TEXT) as gateway, client(gateway) as http:
+        api = Client(http)
+        await api.ask("POST", f"{BASE}/targets", {"name": "pager", "webhook": hooks.url}, 201)
+        await api.add()
+        read(gateway, 6500)
+        await hooks.wait_for(1)  # from now on nobody looks for ten minutes
+        await api.add(name="another")
+        read(gateway, 900, 6500, 900)
+    assert len(hooks.requests) == 1
+    async with run_gateway(TEXT):
+        _, came = await hooks.wait_for(2)
+        assert {one["state"] for one in json.loads(came.body)["alerts"]} == {"resolved"}
+
+
+async def test_no_mail_server(run_gateway: Callable[..., Any]) -> None:
+    """A receiver of mail whose server is not configured any more is not told, and says so."""
+    mail = '[mail]\nhost = "127.0.0.1"\nport = 9\nsender = "g@example.org"\nsecurity = "none"\n'
+    async with run_gateway(TEXT + mail) as gateway, client(gateway) as http:
+        body = {"name": "crew", "mail": ["ada@example.org"]}
+        await Client(http).ask("POST", f"{BASE}/targets", body, 201)
+    async with run_gateway(TEXT) as gateway, client(gateway) as http:
+        refused = await Client(http).ask("POST", f"{BASE}/targets/crew/test", None, 502)
+        assert "[mail] host" in refused["found"]
+
+
 async def test_grouping(run_gateway: Callable[..., Any], hooks: HookServer) -> None:
     """Alerts of many rules at one time are one message."""
     text = TEXT.replace("group_s = 0.02", "group_s = 0.3")
@@ -410,6 +458,36 @@ async def test_mail(
     content = envelope.content.decode()
     assert "Subject: " in content
     assert "RPM > 6000 rpm" in content
+
+
+async def test_a_mail_server_that_hangs_does_not_hold_the_gateway(
+    run_gateway: Callable[..., Any],
+) -> None:
+    """Who takes a mail and never answers is left without a goodbye when the gateway ends."""
+    is_asked, is_left = asyncio.Event(), asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        while line := await reader.readline():
+            if line.startswith(b"MAIL"):
+                is_asked.set()
+            elif not is_asked.is_set():
+                writer.write(b"250 yes\r\n")
+        is_left.set()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        mail = MAIL.format(port=port, security="none", ca_file="")
+        left_out = ("ca_file", "user", "password")
+        lines = [line for line in mail.splitlines() if not line.startswith(left_out)]
+        async with run_gateway(TEXT + "\n".join(lines)) as gateway, client(gateway) as http:
+            await Client(http).add()
+            read(gateway, 6500)
+            await asyncio.wait_for(is_asked.wait(), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):  # half of what a mail server may take
+                await gateway.alerts.stop()
+        await asyncio.wait_for(is_left.wait(), PATIENCE_S)
 
 
 async def test_mail_without_trust_is_not_sent(

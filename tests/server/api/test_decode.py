@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -21,6 +21,7 @@ from server.api.parameters import (
     parse_instant_ns,
 )
 from server.catalogue import by_name
+from server.export.job import Packing
 
 
 class Question(msgspec.Struct, forbid_unknown_fields=True):
@@ -149,3 +150,19 @@ def test_the_pattern_of_a_device_is_the_registry_s() -> None:
         except msgspec.ValidationError:
             fits = False
         assert fits == bool(DEVICE_ID.fullmatch(text)), text
+
+
+def test_words_of_a_choice_are_told() -> None:
+    """Who asks for what is none of the words is told all of them."""
+
+    class Chosen(msgspec.Struct):
+        packing: Packing | None = None
+        order: Literal["up", "down"] = "up"
+
+    for text, expected in (
+        ("packing=br", "one of none, gzip, zstd"),
+        ("order=sideways", "one of down, up"),
+    ):
+        with pytest.raises(BadParameter) as refused:
+            decoded(text, Chosen)
+        assert refused.value.expected == expected

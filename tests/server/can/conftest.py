@@ -7,19 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server import catalogue
 from tests.server.can.fakes import Adapter, SocketcandServer
 from tests.server.links.conftest import Collector, Report
-
-
-@pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
-    """Take out of the catalogue what a test has registered."""
-    yield
-    for signal in list(catalogue._own.values()):
-        del catalogue._own[signal.id], catalogue._BY_ID[signal.id]
-        del catalogue._BY_NAME[signal.name], catalogue.SHORT_NAMES[signal.id]
-        catalogue._BY_PATH.pop(signal.path, None)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from server.gateway import Gateway
 from server.readings import State
 from server.store.connection import connect
-from server.store.reader import StoredReading, fetch_readings
 from server.wire.telemetry_pb2 import EdgeRecord
+from tests.server.stored import StoredReading, fetch_readings
 
 VIN = "WF0DXXGAKDDK12345"
 OTHER = "WBY1Z21000V123456"

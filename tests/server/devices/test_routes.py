@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -291,3 +292,24 @@ async def test_a_revoked_key_sends_nothing_more(
         assert await send(second["key"], 3) == 200
         await operator.delete("/api/v1/devices/esp-1")
         assert await send(second["key"], 4) == 401
+
+
+async def test_the_list_says_when_a_device_was_heard(
+    served: Gateway, operator: httpx2.AsyncClient
+) -> None:
+    """Null before it was; then when its newest reading came, and when its key was used."""
+    before_ns = time.time_ns()
+    for device in ("esp-1", "esp-2"):
+        key = (await operator.post("/api/v1/devices", json={"id": device})).json()["key"]
+    listed = (await operator.get("/api/v1/devices")).json()["devices"]
+    assert [(one["heard_ns"], one["last_used_ns"]) for one in listed] == [(None, None)] * 2
+    body = {"boot": 1, "seq": 1, "readings": [{"signal": "RPM", "time_ns": 10**18, "value": 900}]}
+    answer = await operator.post("/api/v1/ingest/batch", json=body, headers={"X-API-Key": key})
+    assert answer.status_code == 200, answer.text
+    first, second = (await operator.get("/api/v1/devices")).json()["devices"]
+    assert (first["heard_ns"], first["last_used_ns"]) == (None, None)
+    assert second["last_used_ns"] >= before_ns
+    assert (
+        second["heard_ns"]
+        == (await operator.get("/api/v1/devices/esp-2/stats")).json()["boots"][0]["last_ns"]
+    )

@@ -51,6 +51,7 @@ def test_parameters() -> None:
         "GPS_HEADING": 271.5,
         "NODE_BATTERY": 86,
     }
+    assert form("id=a&lat=1&lon=2&speed_mps=10")[1]["GPS_SPEED"][1] == 36
     for stamp in (
         "1767323000",
         "1767323000000",

@@ -118,6 +118,12 @@ async def test_osmand(run_gateway: Callable[..., Any]) -> None:
             assert (answer.status_code, answer.text) == (200, ""), answer.text
         assert sorted(await stored(gateway, "phone-1")) == [(1001, 49.1), (1002, 12.1)]
         assert (await client.get("/api/v1/osmand", params=at)).status_code == 401
+        # Traccar Client follows no redirect of a POST, and takes it for an answer.
+        later = {**at, "timestamp": str(TIME_MS // 1000 + 1)}
+        for slash in (f"{path}/", "/api/v1/osmand/"):
+            answer = await client.post(slash, params={**later, "key": key})
+            assert (answer.status_code, answer.text) == (200, "")
+        assert len(await stored(gateway, "phone-1")) == 4
         assert (await client.get(path, params={**at, "id": "phone-2"})).status_code == 403
         assert (await client.post(path, json={"location": 5})).status_code == 400
         assert (await client.get(path, params={**at, "lat": "95"})).status_code == 200
@@ -154,15 +160,19 @@ async def test_off_unless_switched_on(run_gateway: Callable[..., Any]) -> None:
 
 
 async def test_no_log_shows_a_key(run_gateway: Callable[..., Any]) -> None:
-    """A key in a path is hidden from the log of requests."""
+    """A key in a path is hidden from the log of requests, also where nothing is served."""
     import structlog
 
     async with serving(run_gateway, ON + '[log]\nlevel = "debug"\n') as (_, client, key):
         with structlog.testing.capture_logs() as lines:
             await client.post(f"/api/v1/{key}/telemetry", json={"RPM": 1})
             await client.get(f"/api/v1/torque/{key}", params={"time": "1"})
+            await client.get(f"/api/v1/{key}/rpc")
+            await client.put(f"/api/v1/osmand/{key}")
         assert key not in str(lines)
         assert [line["path"] for line in lines if line["event"] == "request"] == [
             "/api/v1/…/telemetry",
             "/api/v1/torque/…",
+            "/api/v1/…/rpc",
+            "/api/v1/osmand/…",
         ]

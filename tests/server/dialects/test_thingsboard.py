@@ -54,6 +54,12 @@ def test_all_forms() -> None:
     ]
 
 
+@pytest.mark.parametrize("stamp", ["1451649600512", 1451649600512.0, "1451649600512.9"])
+def test_instants_as_clients_send_them(stamp: object) -> None:
+    """A text, or a number with decimals, is an instant as well: some clients have no others."""
+    assert rows(read({"ts": stamp, "values": {"RPM": 1}})) == [("RPM", 1451649600512, 1)]
+
+
 def test_what_is_no_signal_is_left_out() -> None:
     """Unknown keys, flags, texts, objects and values out of range are counted, the rest is kept."""
     content = {"RPM": 1e9, "SPEED": 5, "lights": 1, "MAF": True, "LAT": "north", "LON": {"a": 1}}
@@ -70,7 +76,10 @@ def test_what_is_no_signal_is_left_out() -> None:
         b"7",
         b"[1]",
         b'{"ts": "soon", "values": {"RPM": 1}}',
-        b'{"ts": 1.5, "values": {"RPM": 1}}',
+        b'{"ts": -1, "values": {"RPM": 1}}',
+        b'{"ts": true, "values": {"RPM": 1}}',
+        b'{"ts": 1e300, "values": {"RPM": 1}}',
+        b'{"ts": "9999999999999999999", "values": {"RPM": 1}}',
         b'{"ts": 1, "values": [1]}',
         b"{" * 10_000,
         b'{"RPM": NaN}',

@@ -7,6 +7,8 @@ import asyncio
 import gzip
 import json
 import os
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,26 @@ async def test_a_broken_export_leaves_no_file(
     assert await running == 1
     assert "broke" in capsys.readouterr().err
     assert not os.listdir(tmp_path)
+
+
+async def test_what_cannot_be_written_is_told_as_that(
+    served: Gateway, session: int, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """A folder, or a full disk, is no gateway that does not answer; who reads the standard output
+    of the command and has enough ends it quietly."""
+    assert await run(str(session), "-o", str(tmp_path), "--format", "csv", "--url", served.url) == 1
+    assert await run(str(session), "-o", ".", "--format", "csv", "--url", served.url) == 1
+    said = capfdbinary.readouterr().err.decode()
+    assert said.count("expected to write") == 2
+    command = f"{sys.executable} -m rig.cli export {session} -o - --url {served.url}"
+    for shell, code, told in (
+        (f"{command} | head -c 9; exit ${{PIPESTATUS[0]}}", 0, b""),
+        (f"{command} > /dev/full", 1, b"expected to write the standard output, got: No space left"),
+    ):
+        process = await asyncio.create_subprocess_exec(
+            "bash", "-c", shell, stdout=PIPE, stderr=PIPE, cwd=Path(__file__).parents[3]
+        )
+        _, errors = await process.communicate()
+        assert process.returncode == code, errors
+        assert told in errors
+        assert bool(errors) == bool(told)

@@ -165,7 +165,11 @@ async def test_compressed_files(viewer: httpx2.AsyncClient, session: int) -> Non
 
 async def test_what_is_wrong_is_named(viewer: httpx2.AsyncClient, session: int) -> None:
     """Unknown sessions, filters, times and empty exports are told with a status and a reason."""
+    between = f"start_ns={START_NS + 10**8}&end_ns={START_NS + 9 * 10**8}"  # two positions
     for path, status, where in (
+        (f"{SESSION}/{session}/track.gpx?{between}", 404, "export"),
+        (f"{SESSION}/{session}/track.gpx?{between}&compress=gzip", 404, "export"),
+        (f"{SESSION}/{session}/track.kml?{between}&compress=zstd", 404, "export"),
         (f"{SESSION}/999999/signals.csv", 404, "session"),
         (f"{SESSION}/{session}/signals.csv?sources=sonar", 400, "sources"),
         (f"{SESSION}/{session}/signals.csv?channels=lattitude", 400, "channels"),

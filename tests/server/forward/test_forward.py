@@ -16,8 +16,8 @@ from server.catalogue import by_name
 from server.forward.stream import StreamStatus
 from server.gateway import Gateway
 from server.readings import Reading, State
-from server.store.reader import fetch_readings
 from tests.server.forward.lossy import LossyProxy
+from tests.server.stored import fetch_readings
 
 PATIENCE_S = 20.0
 KEY = "a device key of the far gateway"
@@ -219,7 +219,7 @@ async def test_a_full_disk_costs_nothing(
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("server.forward.queue.Queue.append", full)
+        monkeypatch.setattr("server.disk_queue.Queue.append", full)
         read(near, 40, 40)
         await until(lambda: near_status(near).state == "behind")
         assert "space" in near_status(near).reason

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.catalogue import by_name
-from server.forward.queue import Record
+from server.disk_queue import Record
 from server.forward.wire import COLUMN_READINGS, Message, parts_of
 from server.ingest.protobuf_readings import read_protobuf
 from server.readings import Reading, State

@@ -6,16 +6,19 @@ import argparse
 import asyncio
 import json
 import sqlite3
+import struct
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from server.gateway import Gateway
 from server.history.reader import Wanted, columns
 from server.importer.cli import COMMAND
+from server.wire.telemetry_pb2 import Readings
 from tests.server.importer.files import START_S, s0, s1, s3
 
 SECRET = "correct horse battery"
@@ -88,6 +91,27 @@ async def test_the_files_of_three_systems(
         devices = {device.id for device in await gateway.registry.devices()}
         assert devices >= {"focus", "st", "esp-1", "esp-2"}
         assert await gateway.registry.keys("esp-2") == []
+
+
+async def test_the_gateways_own_id_is_refused(run_gateway: Callable[..., Any]) -> None:
+    """Nothing is imported as the gateway's own links, and no device of that id is made."""
+    body = Readings(boot=1, seq=1)
+    body.columns.add(
+        signal="RPM",
+        first_time_ns=START_S * 10**9,
+        step_ns=[1],
+        values=struct.pack("<2d", 800.0, 900.0),
+    )
+    headers = {"X-API-Key": SECRET, "Content-Type": "application/x-protobuf"}
+    async with (
+        run_gateway(API) as gateway,
+        httpx2.AsyncClient(base_url=gateway.url, headers=headers) as client,
+    ):
+        own = gateway.config.device
+        path = f"/api/v1/import/{own}/readings"
+        refused = await client.post(path, content=body.SerializeToString())
+        assert (refused.status_code, refused.json()["where"]) == (409, "id")
+        assert await gateway.registry.find(own) is None
 
 
 async def test_looking_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from server.catalogue import by_name
 from server.importer.errors import ImportRefused
 from server.importer.instants import instant_ns
-from server.importer.plan import Plan, make_plan, parse_rules
+from server.importer.plan import Plan, make_plan, parse_rules, read_table
 from server.importer.tables import Kind, open_file, tables_of
 from server.importer.words import conversion, meaning_of, unit_of
 from tests.server.importer.files import START_S, make, s0, s1, s3
@@ -176,3 +176,28 @@ def test_any_value_is_an_instant_or_none(value: object) -> None:
     """Nothing that a database can hold makes it fail."""
     found = instant_ns(value)
     assert found is None or found > 0
+
+
+def test_tables_without_row_numbers(tmp_path: Path) -> None:
+    """Rows of such a table come in the order of its key, at each import the same."""
+    path = make(
+        tmp_path / "keyed.db",
+        "CREATE TABLE points (value REAL, ts INTEGER, pid TEXT, PRIMARY KEY (pid, ts))"
+        " WITHOUT ROWID;",
+        {"points": [(2.0, START_S + 1, "RPM"), (1.0, START_S, "RPM"), (3.0, START_S, "MAF")]},
+    )
+    with closing(open_file(path)) as connection:
+        (table,) = tables_of(connection)
+        assert table.order == ("pid", "ts")
+        found = [reading.value for reading in read_table(connection, table, {}, "car-1")]
+    assert found == [3.0, 1.0, 2.0]
+
+
+def test_nested_nonsense_and_no_readings(tmp_path: Path) -> None:
+    """An object that is too deep is none; a file without readings is told with what it has."""
+    deep = [(START_S, "[" * 100_000)]
+    path = make(tmp_path / "deep.db", "CREATE TABLE readings (ts REAL, payload TEXT);", {
+        "readings": deep,
+    })  # fmt: skip
+    with pytest.raises(ImportRefused, match=r"found readings \(other, 1 rows: no names"):
+        plan_of(path)

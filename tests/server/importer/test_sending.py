@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sqlite3
 from array import array
 from collections.abc import Iterator
 from contextlib import closing
@@ -61,6 +62,10 @@ def test_what_got_no_answer_is_sent_again(tmp_path: Path) -> None:
     assert moody.taken == calm.taken
     with pytest.raises(ApiError):
         send(file, Moody([400]))
+    nobody = Moody([0] * 100)
+    with pytest.raises(ApiError):
+        send(file, nobody)
+    assert len(nobody.statuses) == 99  # whoever never answered is not waited for
     with pytest.raises(ApiError):
         send(file, Moody([503] * 100))
 
@@ -75,3 +80,20 @@ def test_instants_that_go_back_make_new_columns() -> None:
     steady = _Series(0, 0, array("q", [0, 10, 20, 5, 6, 8]), array("d", range(6)))
     (message,) = _messages(steady, 9, 12)
     assert [list(column.step_ns) for column in message.columns] == [[10], [1, 2]]
+
+
+def test_a_file_that_is_written_to_meanwhile(tmp_path: Path) -> None:
+    """What came after the look at the file is left for the next import, which misses nothing."""
+    file = s0(tmp_path / "s0.db")
+    later = "INSERT INTO data_points VALUES (NULL, ?, 1767323999.5, ?, 5, '')"
+    gateway = Moody([])
+    with closing(open_file(file)) as connection:
+        plan = make_plan(connection, tables_of(connection), {}, "car-1")
+        with closing(sqlite3.connect(file)) as writer, writer:
+            writer.execute(later, ("a1b2", "SPEED"))
+            writer.execute(later, ("new", "RPM"))
+        sender = Sender(gateway, lambda done: None)  # type: ignore[arg-type]
+        assert sender.send(connection, plan, "car-1").accepted == 180
+    first = set(gateway.taken)
+    assert send(file, gateway)[0] == 182
+    assert first < set(gateway.taken)

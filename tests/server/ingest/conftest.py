@@ -13,8 +13,8 @@ import pytest
 
 from server.gateway import Gateway
 from server.store.connection import connect
-from server.store.reader import StoredReading, fetch_readings
 from tests.server.running import gateway_config, running
+from tests.server.stored import StoredReading, fetch_readings
 
 NOW_NS = time.time_ns() // 1_000_000 * 1_000_000
 

@@ -96,6 +96,22 @@ async def test_no_fix_degrades_and_stores_nothing(receiver, sink, report) -> Non
     assert report.states == [("degraded", "no fix"), ("up", "")]
 
 
+async def test_without_an_epoch_all_that_was_told_is_stale(receiver, sink, report) -> None:
+    """Noise instead of epochs: speed and altitude are as old as the position, and it says so."""
+    link = make(receiver.path, sink, report, stale_s=0.3)
+    task = asyncio.create_task(link.run())
+    await until(lambda: link._port.is_open)
+    receiver.send(burst(26) + burst(27))
+    await until(lambda: sink.readings)
+    assert set(link.stale_s) == {LAT, LON}
+    await until(lambda: ("degraded", "no epoch for 0.3 s") in report.states)
+    assert {LAT, LON, ALT, SPEED, SATS} <= set(link.stale_s)
+    receiver.send(burst(28) + burst(29))
+    await until(lambda: report.states[-1] == ("up", ""))
+    assert set(link.stale_s) == {LAT, LON}
+    await stop(task)
+
+
 async def test_garbage_is_counted_and_survived(receiver, sink, report) -> None:
     """Noise, a wrong checksum, an impossible time and a flood cost nothing but themselves."""
     link = make(receiver.path, sink, report)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.links.nmea import EpochAssembler, Fix
+from server.links.nmea import DATE_FLOOR, EpochAssembler, Fix
 from server.links.nmea_lines import SentenceSplitter, checksum, has_checksum
 from server.links.nmea_sentence import SentenceError, read_sentence
 
@@ -234,6 +234,81 @@ def test_a_leap_second_is_an_instant() -> None:
         ns("2026-01-01T00:00:00"),
     ]
     assert feed.assembler.counters["leap_seconds"] == 1
+
+
+@pytest.mark.parametrize("rate_hz", [1, 5, 10])
+def test_no_epoch_is_lost_around_a_leap_second(rate_hz: int) -> None:
+    """At any rate: 23:59:60.8 is before 00:00:00.0, though a day seems to lie between them."""
+    feed = Feed()
+    steps = [f"{100 * n // rate_hz:02d}" for n in range(rate_hz)]
+    for second, date in (
+        ("235959", "311225"),
+        ("235960", "311225"),
+        ("000000", "010126"),
+        ("000001", "010126"),
+    ):
+        for step in steps:
+            feed(rmc(f"{second}.{step}", date=date), gga(f"{second}.{step}"))
+    feed.quiet(0.3)
+    seconds = [
+        fix.time_ns // NS_PER_S - ns("2025-12-31T23:59:59") // NS_PER_S for fix in feed.fixes
+    ]
+    assert seconds == [0] * rate_hz + [1] * (2 * rate_hz) + [2] * rate_hz
+    assert feed.assembler.counters["sentences_stale"] == 0
+
+
+def test_a_straggler_of_a_leap_second_is_stale() -> None:
+    """It must not begin an epoch again, nor take a day back."""
+    feed = Feed()
+    for time in ("235959.80", "235960.00", "235960.20", "235960.40", "235960.60", "235960.80"):
+        feed(rmc(time, date="311225"), gga(time))
+    feed(rmc("000000.00", date="010126"), gga("000000.00"))
+    feed.quiet(0.3)
+    count = len(feed.fixes)
+    feed(gga("235959.80"), gga("235960.00"))
+    assert feed.quiet(0.3) == []
+    assert len(feed.fixes) == count
+    assert feed.assembler.counters["sentences_stale"] == 2
+
+
+@pytest.mark.parametrize("weeks", [1024, 2048])
+@pytest.mark.parametrize("today", ["2026-05-01", "2026-12-31", "2038-06-01"])
+def test_a_week_count_that_rolled_over_is_mended(today: str, weeks: int) -> None:
+    """By the gateway's own clock: where both agree but for the weeks, the time is right."""
+    feed = Feed()
+    feed.now_s = ns(today + "T17:19:26") / NS_PER_S
+    told = datetime.date.fromisoformat(today) - datetime.timedelta(weeks=weeks)
+    feed(rmc(date=f"{told:%d%m%y}"), gga())
+    (fix,) = feed.quiet(0.3)
+    if told >= DATE_FLOOR:  # who knows: it may be a recording
+        assert fix.time_ns == ns(f"{told}T17:19:26")
+    elif told.year < 1980:  # two digits of a year say no such thing
+        assert fix.refused
+    else:
+        assert fix.time_ns == ns(today + "T17:19:26")
+        assert fix.lat_deg is not None
+        assert feed.assembler.counters["epochs_week_rollover"] == 1
+
+
+def test_a_week_count_is_mended_over_midnight_too() -> None:
+    """The own clock may be a little before or behind: the day before, the day after."""
+    for own, told, right in (
+        ("2026-05-01T23:59:59", "160906", "2026-05-02"),
+        ("2026-05-02T00:00:01", "150906", "2026-05-01"),
+    ):
+        feed = Feed()
+        feed.now_s = ns(own) / NS_PER_S
+        feed(rmc("120000.00", date=told), gga("120000.00"))
+        assert feed.quiet(0.3)[0].time_ns == ns(right + "T12:00:00")
+
+
+def test_a_date_that_no_rollover_explains_is_refused() -> None:
+    """Five days beside it: one of the two clocks is wrong, and nobody knows which."""
+    feed = Feed()
+    feed.now_s = ns("2026-05-01T00:00:00") / NS_PER_S
+    feed(rmc(date="100906"), gga())
+    assert "before 2020-01-01" in feed.quiet(0.3)[0].refused
+    assert feed.assembler.counters["epochs_week_rollover"] == 0
 
 
 @pytest.mark.parametrize("date", ["220899", "060180", "311219"])

@@ -117,6 +117,29 @@ async def test_vehicle_and_session(run_gateway: Callable[..., Any]) -> None:
             assert await refused(place(gateway, f"/api/v1/live?{query}")) == status, query
 
 
+async def test_only_a_session_that_runs_is_streamed(run_gateway: Callable[..., Any]) -> None:
+    """The gateway's own session runs however long its links are silent; a planned one, from which
+    nothing would ever come, and one that has ended are refused."""
+    local = {"TELERIG_USERS_LOCAL_ROLE": "operator"}
+    async with (
+        run_gateway("", local) as gateway,
+        httpx2.AsyncClient(base_url=gateway.url) as client,
+    ):
+        own = gateway.hotlog.session_id
+        async with gateway.pool.acquire() as connection:
+            await connection.execute("UPDATE sessions SET opened_ns = 1 WHERE id = $1", own)
+        async with connect_websocket(place(gateway, f"/api/v1/live?session={own}")) as socket:
+            await take(socket, "hello")
+        made = (await client.post("/api/v1/sessions")).json()["id"]
+        address = place(gateway, f"/api/v1/live?session={made}")
+        assert await refused(address) == 409
+        await client.post(f"/api/v1/sessions/{made}/start")
+        async with connect_websocket(address) as socket:
+            await take(socket, "hello")
+        await client.post(f"/api/v1/sessions/{made}/stop")
+        assert await refused(address) == 409
+
+
 @pytest.mark.promise("W14")
 async def test_resume_after_a_cut(run_live: Callable[..., Any]) -> None:
     """A client whose connection was cut goes on with the number it had, and misses nothing."""

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from server.config import GatewayConfig, parse_config
-from server.operation import doctor, health
-from server.operation.doctor import COMMAND, FAIL, OK, WARN, Finding, examine
+from server.operation import health
+from server.operation.checks import links, machine, ports
+from server.operation.checks.finding import FAIL, OK, WARN, Finding
+from server.operation.doctor import COMMAND, examine
 from tests.server.operation.certificates import write_certificate
 
 
@@ -97,15 +99,35 @@ def test_serial_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port.touch()
     free = look(gps.format(port))["link gps"]
     assert (free.state, free.found) == (OK, f"{port} can be opened")
-    with port.open("rb"):
-        monkeypatch.setattr(doctor.os, "getpid", lambda: -1)
+    pid = os.getpid()
+    with port.open("rb"), monkeypatch.context() as patch:
+        patch.setattr(ports.os, "getpid", lambda: -1)
         held = look(gps.format(port))["link gps"]
     assert held.state == WARN
-    assert str(os.getpid()) not in ("", held.found) or "held by" in held.found
-    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
-    forbidden = doctor._serial("link gps", str(port))
+    assert f"(process {pid})" in held.found
+    assert f"kill {pid}" in held.advice
+    monkeypatch.setattr(ports.os, "access", lambda *_: False)
+    forbidden = links._serial("link gps", str(port))
     assert forbidden.state == FAIL
     assert "usermod --append --groups" in forbidden.advice
+
+
+def test_interfaces_of_the_can_bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is absent, down or up; a CAN adapter on a serial port is looked at as such."""
+    pytest.importorskip("can", reason="telerig[can] is not installed")
+    link = "[http]\nport = 0\n[database]\nenabled = false\n[links.c]\nkind = 'obd'\ncan = {}\n"
+    text = link.format("{interface = 'socketcan', channel = 'can7'}")
+    monkeypatch.setattr(links, "NETWORK", tmp_path)
+    absent = look(text)["link c"]
+    assert (absent.state, absent.found) == (FAIL, "no network interface can7")
+    (tmp_path / "can7").mkdir()
+    (tmp_path / "can7" / "flags").write_text("0x1002\n")
+    down = look(text)["link c"]
+    assert (down.state, down.advice) == (FAIL, "ip link set can7 up type can bitrate 500000")
+    (tmp_path / "can7" / "flags").write_text("0x1003\n")
+    assert look(text)["link c"].state == OK
+    slcan = look(link.format(f"{{interface = 'slcan', channel = '{tmp_path}/ttyACM9'}}"))
+    assert slcan["link c"].found == f"no {tmp_path}/ttyACM9"
 
 
 def test_data_folder_disk_and_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,8 +139,8 @@ def test_data_folder_disk_and_certificate(tmp_path: Path, monkeypatch: pytest.Mo
         f"[http]\nport = 0\ntls_cert = '{cert}'\ntls_key = '{key}'\n"
         f"[database]\ndata_dir = '{tmp_path}/data'\n"
     )
-    monkeypatch.setattr(doctor, "DISK_FAIL_BYTES", 10**18)
-    monkeypatch.setattr(doctor, "DISK_WARN_BYTES", 10**18)
+    monkeypatch.setattr(machine, "DISK_FAIL_BYTES", 10**18)
+    monkeypatch.setattr(machine, "DISK_WARN_BYTES", 10**18)
     found = look(text)
     assert found["data folder"].advice == f"chmod 0700 {cluster}"
     assert found["disk"].state == FAIL
@@ -130,14 +152,14 @@ def test_data_folder_disk_and_certificate(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_clock_without_battery(monkeypatch: pytest.MonkeyPatch) -> None:
     """1970 is a failure; a look that breaks is told and hides no other."""
-    monkeypatch.setattr(doctor, "CLOCK_EARLIEST_S", 10**12)
+    monkeypatch.setattr(machine, "CLOCK_EARLIEST_S", 10**12)
     found = look("[http]\nport = 0\n[database]\nenabled = false")
     assert found["clock"].state == FAIL
 
     def explode(*_: object) -> None:
         raise RuntimeError("bug")
 
-    monkeypatch.setattr(doctor, "_holder", explode)
+    monkeypatch.setattr(ports, "holders", explode)
     text = "[links.g]\nkind = 'gps'\nport = '/dev/null'\n[database]\nenabled = false"
     config = parse_config(text, "f", {})
     found = {finding.check: finding for finding in examine(config, {})}

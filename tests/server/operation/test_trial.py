@@ -47,13 +47,27 @@ def test_a_simulated_gateway(
     assert found["links"] == {"simulated": "up"}
 
 
-async def test_a_running_gateway(capsys: pytest.CaptureFixture[str]) -> None:
-    """A gateway without readings is found out, and left as it was."""
+async def test_a_running_gateway(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway without readings is found out, and left as it was; one of this machine is not asked
+    through a proxy."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     text = QUICK + "[database]\nenabled = false\n"
     async with running(parse_config(text, "t", {})) as gateway:
         code = await asyncio.to_thread(run, "--duration", "0.3", "--url", gateway.url)
     assert code == 1
     assert "PROBLEM: no reading came" in capsys.readouterr().out
+
+
+async def test_a_gateway_that_wants_to_know_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    """The word of a refused listener says what is missing."""
+    text = QUICK.replace("viewer", "none") + "[database]\nenabled = false\n"
+    async with running(parse_config(text, "t", {})) as gateway:
+        for secret, found in (((), "none"), (("--secret", "s" * 20), "another")):
+            assert await asyncio.to_thread(run, "--url", gateway.url, *secret) == 1
+            expected = f"the gateway's API secret in TELERIG_API_SECRET, found {found}"
+            assert expected in capsys.readouterr().err
 
 
 def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,8 @@ async def test_controls(recorded: Gateway) -> None:
             await socket.send(json.dumps(content))
 
         assert json.loads(await socket.recv())["replay"]["state"] == "paused"
+        await say({"type": "ping"})
+        assert json.loads(await socket.recv())["type"] == "pong"
         await say({"type": "seek", "position_s": 3600.2})
         jump = json.loads(await socket.recv())
         assert (jump["type"], jump["jump"], jump["position_s"]) == ("replay", True, 3600.2)

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedOK
 
 from server.api.role import Role
 from server.gateway import Gateway
@@ -66,6 +68,31 @@ async def test_start_and_stop(served: Gateway, client: httpx2.AsyncClient) -> No
     assert (await client.post(f"{base}/stop")).json()["session"] is None
     assert (await client.post(f"{base}/start", json={"device": "nobody"})).status_code == 404
     assert (await client.post(f"{base}/start", json={"nane": "x"})).status_code == 400
+
+
+async def test_many_start_at_once(served: Gateway, client: httpx2.AsyncClient) -> None:
+    """Of those who press start at the same time one makes the session, and all are told of it."""
+    starts = (client.post("/api/v1/telemetry/start", json={"name": "Lap"}) for _ in range(10))
+    answers = await asyncio.gather(*starts)
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["session_id"] for answer in answers}) == 1
+    planned = (await client.get("/api/v1/sessions", params={"state": "planned"})).json()
+    assert planned["sessions"] == []
+
+
+async def test_a_session_that_is_removed_ends_its_stream(
+    served: Gateway, client: httpx2.AsyncClient
+) -> None:
+    """Who listens to a session that somebody removes is told, and the stream ends."""
+    number = (await client.post("/api/v1/telemetry/start")).json()["session_id"]
+    address = f"{served.url.replace('http', 'ws', 1)}/api/v1/live?session={number}"
+    async with connect(address, additional_headers={"X-API-Key": SECRET}) as socket:
+        assert json.loads(await socket.recv())["type"] == "hello"
+        assert (await client.delete(f"/api/v1/sessions/{number}")).status_code == 204
+        told = json.loads(await socket.recv())
+        assert (told["type"], told["id"], told["state"]) == ("session", number, "removed")
+        with pytest.raises(ConnectionClosedOK):
+            await socket.recv()
 
 
 @pytest.mark.promise("E11")

@@ -8,8 +8,11 @@ from array import array
 from collections.abc import AsyncIterator
 
 import asyncpg
+import msgspec
 import pytest
+from structlog.testing import capture_logs
 
+import server.store.compactor as compactor_module
 from server.clock import SystemClock
 from server.readings import Reading, State
 from server.store.appends import Append, Piece
@@ -26,6 +29,11 @@ from server.store.segment import Segment, decode_segment
 T0_NS = 1_760_000_400_000_000_000
 MS = 1_000_000
 RPM, SPEED = 12, 13
+
+_DAY_SIZE = """
+    SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
+    WHERE relkind = 'r' AND relname ~ '^segments_[0-9]{8}$'
+"""
 
 Stored = tuple[str, int, int, int, float]
 """Device, boot, signal, instant, value."""
@@ -163,6 +171,68 @@ async def test_late_readings_join_their_window(
     rollups = await connection.fetch("SELECT * FROM rollups_5min ORDER BY t_ns")
     assert sum(row["counts"][0] for row in rollups) == 3000
     assert sum(row["sums"][0] for row in rollups) == sum(range(1, 3001))
+
+
+async def test_parts_of_a_window_are_put_together_up_to_a_size(
+    device_log: DeviceLog,
+    compactor: Compactor,
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No segment has more readings than one put together may have, no signal more than its own."""
+    monkeypatch.setattr(compactor_module, "SMALL_SAMPLES", 100)
+    monkeypatch.setattr(compactor_module, "MOST_OF_SIGNAL", 60)
+    for turn in range(12):
+        pieces = [piece(1 + turn * 20, 20)]
+        if turn % 2:
+            pieces.append(piece(1001 + turn * 20, 20, signal=SPEED))
+        await device_log.append(Append("a", 7, pieces))
+        await compactor.run_once(all_of_it=True)
+    assert len(await everything(connection)) == 360
+    found = await connection.fetch("SELECT samples, counts FROM segments ORDER BY id")
+    assert [row["samples"] for row in found] == [80, 100, 80, 100]
+    assert max(max(row["counts"]) for row in found) == 60
+
+
+async def test_the_room_of_what_was_put_together_is_used_again(
+    device_log: DeviceLog,
+    compactor: Compactor,
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A table in which a segment is replaced again and again grows no more."""
+    monkeypatch.setattr(compactor_module, "VACUUM_S", 0.0)
+    noise = random.Random(2)
+    sizes = []
+    for turn in range(30):
+        one = piece(1 + turn * 100, 100)
+        values = array("d", [noise.random() for _ in range(100)])
+        column = BodyColumn(0, RPM, one.time_min_ns, [100 * MS], little_endian(values))
+        body = encode_columns(T0_NS, [column])
+        await device_log.append(Append("a", 7, [msgspec.structs.replace(one, body=body)]))
+        await compactor.run_once(all_of_it=True)
+        sizes.append(await connection.fetchval(_DAY_SIZE))
+    (segment,) = await connection.fetch("SELECT samples, length(data) AS size FROM segments")
+    assert segment["samples"] == 3000
+    assert sizes[-1] < 4 * segment["size"] + 100_000  # without: the sum of all that ever was
+
+
+async def test_a_damaged_segment_keeps_nobody_from_its_place(
+    device_log: DeviceLog, compactor: Compactor, connection: asyncpg.Connection
+) -> None:
+    """It stays as it is, is told, and what comes for its window stands beside it."""
+    await device_log.append(Append("a", 7, [piece(1, 20)]))
+    await compactor.run_once(all_of_it=True)
+    await connection.execute("UPDATE segments SET data = '\\x00'::bytea || data")
+    await device_log.append(Append("a", 7, [piece(21, 20)]))
+    with capture_logs() as logs:
+        await compactor.run_once(all_of_it=True)
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == [
+        "segment is damaged"
+    ]
+    assert compactor.counts.samples == 40
+    found = await connection.fetch("SELECT samples FROM segments ORDER BY id")
+    assert [row["samples"] for row in found] == [20, 20]
 
 
 async def test_a_reader_keeps_its_view(

@@ -16,7 +16,7 @@ from server.store.body import Column, encode_columns, little_endian
 from server.store.connection import connect
 from server.store.devicelog import DeviceLog
 from server.store.migrate import migrate
-from server.store.reader import fetch_readings
+from tests.server.stored import fetch_readings
 
 T0_NS = 1_760_000_000_000_000_000
 RPM = 12

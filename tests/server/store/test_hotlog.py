@@ -15,8 +15,8 @@ from server.errors import DatabaseUnreachable, StoreError
 from server.readings import Reading
 from server.store.connection import DATABASE_ERRORS, connect
 from server.store.hotlog import Batch, HotLog
-from server.store.reader import fetch_readings
 from server.store.sessions import Session, list_sessions
+from tests.server.stored import fetch_readings
 
 
 def make(url: str, boot: int = 1, device: str = "car-1", vin: str | None = None) -> HotLog:

@@ -248,3 +248,6 @@ async def test_the_command(empty_database_url: str, capsys: pytest.CaptureFixtur
         assert "schema at step 5, was at" in capsys.readouterr().out
         assert await telerig("--to", "7777") == 1
         assert "expected --to one of 0, 1, 2" in capsys.readouterr().err
+        patch.setenv("TELERIG_DATABASE_ENABLED", "false")
+        assert await telerig() == 2
+        assert "[database] enabled = false" in capsys.readouterr().err

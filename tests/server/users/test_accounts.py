@@ -140,6 +140,14 @@ async def test_an_old_hash_becomes_a_new_one(users: Users, pool: asyncpg.Pool) -
         assert (await pool.fetchval("SELECT password FROM users")).startswith("$argon2id$")
 
 
+@pytest.mark.parametrize("cost", ["31", "17", "03", "x1"])
+async def test_an_old_hash_that_costs_too_much(users: Users, cost: str) -> None:
+    """A bcrypt hash that would take a core for days at each sign-in is refused."""
+    refusal = await refused(users.accounts.create("ada", f"$2b${cost}${'a' * 53}", Role.ADMIN))
+    assert (refusal.status, refusal.where) == (400, "password")
+    assert "a" * 53 not in str(refusal)
+
+
 @pytest.mark.promise("X08")
 async def test_guessing_is_slowed_down(users: Users, clock: HandClock) -> None:
     """Of an address for one account, of an address, of an account from anywhere."""

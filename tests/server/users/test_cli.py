@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import structlog
 
 from server.api.role import Role
 from server.users.cli import COMMAND, CREATE_USER
@@ -105,3 +106,17 @@ def test_wrong_usage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     gone = ("--url", "http://127.0.0.1:1", "--secret", SECRET)
     assert run(COMMAND, "list", *gone) == 1
     assert "expected a gateway at" in capsys.readouterr().err
+
+
+def test_only_the_answer_is_printed(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a new database too, whose tables are made first, standard output has the JSON alone; one
+    that is switched off is not made."""
+    structlog.reset_defaults()  # as in a process of its own, which prints what is logged
+    monkeypatch.setenv("TELERIG_DATABASE_URL", empty_database_url)
+    assert run(COMMAND, "list", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"users": []}
+    monkeypatch.setenv("TELERIG_DATABASE_ENABLED", "false")
+    assert run(COMMAND, "list") == 2
+    assert "[database] enabled = false" in capsys.readouterr().err

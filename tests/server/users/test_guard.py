@@ -17,6 +17,7 @@ from server.gateway import Gateway
 from server.users.accounts import Changes
 from server.users.local import why_not_local
 from server.users.pages import foreign_page
+from server.users.principal import OPERATOR_SECRET
 from tests.server.users.asking import Answer, Asker
 from tests.server.users.conftest import PASSWORD, SECRET
 
@@ -288,6 +289,28 @@ async def test_what_is_ended_is_ended_at_once(gateway: Gateway) -> None:
     await users.accounts.change("bob", Changes(active=False))
     assert ended == []  # let go
     assert (await asker.ask("GET", LINKS, bearer)).status == 401
+
+
+async def test_a_leaked_key_ends_streams_and_tickets(gateway: Gateway) -> None:
+    """Who made a token with a leaked key keeps no stream and no ticket; devices are not touched."""
+    asker = Asker(make_app(gateway), HOST)
+    secret = {"x-api-key": SECRET, "content-type": "application/json"}
+    ada = gateway.users.directory.named("ada")
+    assert ada is not None
+    session, _ = await gateway.users.sessions.open(ada, "token", "", "")
+    who = gateway.users.sessions.principal(session)
+    ended: list[str] = []
+    with (
+        gateway.guard.holding(who, lambda: ended.append("ada")),
+        gateway.guard.holding(OPERATOR_SECRET, lambda: ended.append("secret")),
+    ):
+        ticket = gateway.users.tickets.give(who)
+        assert (await asker.ask("POST", "/api/v1/auth/keys", secret, body())).status == 201
+        assert ended == []
+        leaked = body(end_others=True)
+        assert (await asker.ask("POST", "/api/v1/auth/keys", secret, leaked)).status == 201
+    assert ended == ["ada"]
+    assert gateway.users.tickets.take(ticket) is None
 
 
 async def test_a_user_has_a_rate(run_gateway: Callable[..., Any]) -> None:

@@ -64,6 +64,7 @@ async def test_a_bcrypt_hash_is_taken_once_and_replaced() -> None:
         assert found.rehashed is not None
         assert await passwords.check(found.rehashed, right) == Checked(True)
     assert await passwords.check("$2b$04$broken", RIGHT) == Checked(False)
+    assert await passwords.check(f"$2b$31${'a' * 53}", RIGHT) == Checked(False)  # in no time
     assert await passwords.check("neither", RIGHT) == Checked(False)
     passwords.close()
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.can.faults import ErrorKind
 from sim.can.frame import CanFrame
 from sim.ecu.ecu import MAX_QUEUED_REQUESTS, check_response_time
 
@@ -202,3 +203,14 @@ def test_an_answer_that_is_too_late_is_taken_back(bench: Any) -> None:
     bench.run(3.0)
     assert bench.answers == []
     assert bench.ask("010C", ECM_ID) == [bytes.fromhex("410c26dd")]
+
+
+def test_an_ecu_that_errors_drove_off_the_bus_comes_back(bench: Any) -> None:
+    """Its answers are destroyed until it is bus-off; a tenth of a second later it answers again."""
+    bench.bus.faults.append(
+        lambda _t_s, sender, _frame: ErrorKind.FORM if sender == "ecm" else None
+    )
+    assert bench.ask("010C", ECM_ID) == []
+    bench.bus.faults.clear()
+    bench.run(0.5)
+    assert bench.ask_ecm("010C")[:2] == bytes.fromhex("410C")

@@ -642,8 +642,10 @@ def _(scene: Scene) -> None:
 
 @case("Node", "removeNode", "acknowledgement; the node is forgotten")
 def _(scene: Scene) -> None:
+    scene.live.do(lambda: scene.third.power(False))  # else it may be heard, and known, again
     scene.takes(scene.node.removeNode("!7e1e1001"))
     assert scene.radio.nodes.get(scene.third.number) is None
+    scene.live.do(lambda: scene.third.power(True))
 
 
 @case("Node", "setFixedPosition", "acknowledgement; told to all")

@@ -1,0 +1,1 @@
+"""What the pages list and ask for: declarations, shown by the parts `table`, `facts`, `form`."""

@@ -1,0 +1,1 @@
+"""Campaigns: thousands of drawn runs, what breaks in them, shrunk and kept."""

@@ -1,0 +1,218 @@
+"""What holds in every run, whatever is drawn: the limits of a drawn scenario.
+
+Nothing that was acknowledged is lost or doubled, nothing is invented, what is stale is never shown
+as fresh, a link is back within its time, what waits in memory is bounded, nothing is raised that
+nobody handles. What a fault may do stands here too: a bus with a checksum must let no damaged byte
+through, an ELM327 has none, so that there values count outside of the faults that alter bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rig.faults.catalogue import TARGETS
+from rig.faults.spec import FaultSpec
+from rig.scenario.model import Scenario
+
+KILL = "gateway_kill"
+PAUSE = "gateway_pause"
+PILED_UP_S = 8.0  # until what has piled up at a port is read; docs/known-issues.md, 3
+REST = "rest"
+"""The last phase of a drawn drive: no fault is near, everything must be as ever."""
+
+RECOVERY_S: Mapping[str, float] = {"obd": 15.0, "gps": 6.0, "can": 4.0, "esp32": 80.0, "mesh": 70.0}
+"""From the last fault's end to the next reading. Boards and radios pause between their tries; a
+handshake with an adapter that began in noise has to fail before the next one can begin."""
+STALE_S: Mapping[str, float] = {"obd": 3.0, "gps": 0.6}
+GPS_STALE_AGE_S = 3.0  # whatever the receiver's rate
+WRONGLY_STALE_S = 0.1
+QUEUE_READINGS = 10_000
+USUAL_FLUSH_MS = 500.0
+COMMIT_S = 0.7
+STORE_RETRY_S = 5.0  # between two tries of a commit, at most
+REST_COVERAGE_PCT: Mapping[str, float] = {"obd": 97.0, "gps": 97.0, "can": 97.0}
+REST_LATENCY_MS: Mapping[str, float] = {"obd": 500.0, "gps": 1500.0, "can": 100.0}
+STEPS: Mapping[str, str] = {
+    "obd": "0.01 step",
+    "gps": "0.55 step",  # a burst that is met after its RMC tells the speed by VTG, more finely
+    "esp32": "0.01 step",
+    "mesh": "0.51 step",
+    "can": "0.01 step",
+}
+ALTERING = frozenset(
+    {
+        "drop", "corrupt", "truncate", "duplicate", "reorder", "garbage", "flood", "nul",
+        "clone_quirk", "baud_mismatch",
+    }
+)  # fmt: skip
+"""Kinds after which the bytes between two line ends are not those that a device sent."""
+TELLING_TIME = frozenset({"clock_jump", "clock_drift", "leap_second", "gps_week_rollover"})
+"""Kinds with which a receiver or a board says a wrong time: what it measured then stands at another
+instant, perhaps at one that comes again, and cannot be compared with what was true there."""
+_OF_TIME: Mapping[str, tuple[str, ...]] = {
+    "gps": ("readings.doubled", "gps.fidelity.max", "gps.invalid"),
+    "esp32": ("readings.doubled", "esp32.fidelity.max"),
+}
+LATE = frozenset({"delay", "stall", "net_latency", "net_slow", "net_partition", "gateway_pause"})
+"""Kinds after which frames that nobody stamped bear the instant at which they were read."""
+SETTLE_EXTRA_S = 4.0
+BOOST_INPUTS = {"INTAKE_PRESSURE", "BAROMETRIC_PRESSURE"}
+
+Limits = dict[str, Any]
+
+
+def settle_s(needs: Iterable[str]) -> float:
+    """Return how long before the rest the last fault ends."""
+    return max(RECOVERY_S[link] for link in needs) + SETTLE_EXTRA_S
+
+
+def limits_of(scenario: Scenario) -> tuple[Limits, list[str]]:
+    """Return the `limits:` and `after:` of a drawn scenario.
+
+    Args:
+        scenario: with its faults; the limits that it has do not matter.
+    """
+    limits: Limits = {name: {"equals": "0"} for name in _COUNTS} | _of_kills(scenario)
+    limits["readings.waiting.max"] = {"max": str(scenario.gateway.queue_readings or QUEUE_READINGS)}
+    for link in scenario.needs:
+        limits |= _of_link(scenario, link)
+    for fault in scenario.faults:
+        if fault.kind in TELLING_TIME:
+            for name in _OF_TIME[fault.link]:
+                limits.pop(name, None)
+    if "obd" in scenario.needs and scenario.gateway.plan.keys() >= BOOST_INPUTS:
+        limits["derived.fidelity.max"] = _bound("0.01 step", _altered(scenario, "obd"))
+    after = ["gateway.exit == 0", "log.exceptions == 0"]
+    if _fails(scenario):
+        limits["store.recovery.max"] = {"max": _text_s(_store_recovery_s(scenario))}
+    else:
+        after.append("log.errors == 0")
+    return limits, after
+
+
+_COUNTS = ("readings.acknowledged.lost", "readings.doubled", "readings.unpublished")
+
+
+def _of_kills(scenario: Scenario) -> Limits:
+    """A killed gateway takes along what waits for its commit, and nothing that is older."""
+    if not any(fault.kind == KILL for fault in scenario.faults):
+        return {"readings.lost": {"equals": "0"}}
+    if _fails(scenario):
+        return {}
+    flush_s = (scenario.gateway.flush_ms or USUAL_FLUSH_MS) / 1000
+    return {"readings.lost.age.max": {"max": _text_s(flush_s + COMMIT_S)}}
+
+
+def _fails(scenario: Scenario) -> bool:
+    """Whether the database does not take everything at once."""
+    return any(fault.link == "database" for fault in scenario.faults)
+
+
+def _pauses(scenario: Scenario) -> bool:
+    """Whether at times nothing may come in: it is all sent in packets, or a link is struck, too."""
+    alone = not set(scenario.needs) & {"obd", "gps", "can"}
+    return alone or any(fault.link not in TARGETS for fault in scenario.faults)
+
+
+def _store_recovery_s(scenario: Scenario) -> float:
+    """Return how long after a fault of the database the next commit may come."""
+    windows = sorted(window for fault in scenario.faults for window in fault.windows)
+    ends = [end_s for f in scenario.faults if f.link == "database" for _, end_s in f.windows]
+    flush_s = (scenario.gateway.flush_ms or USUAL_FLUSH_MS) / 1000
+    # Where nothing comes in there is nothing to commit: while a link is away, or a packet fills.
+    pause_s = max(RECOVERY_S[link] for link in scenario.needs)
+    base_s = STORE_RETRY_S + flush_s + COMMIT_S
+    return (
+        base_s + _longest_wait_s(ends, windows, pause_s) + (pause_s if _pauses(scenario) else 0.0)
+    )
+
+
+def _of_link(scenario: Scenario, link: str) -> Limits:
+    altered = _altered(scenario, link)
+    limits: Limits = {f"{link}.fidelity.max": _bound(STEPS[link], altered)}
+    if _ends(scenario, link):
+        limits[f"{link}.recovery.max"] = {"max": _text_s(recovery_s(scenario, link))}
+    if link in STALE_S:
+        # A gateway that stands still marks nothing, and one that is away neither.
+        # Of a receiver whose sentences get lost in part only the position is looked after.
+        paused = altered or any(fault.link == "gateway" for fault in scenario.faults)
+        unmarked = _text_s(_unmarked_s(scenario, link))
+        limits[f"{link}.stale.unmarked.max"] = _bound(unmarked, paused)
+        limits[f"{link}.stale.wrong.max"] = _bound(_text_s(WRONGLY_STALE_S), paused)
+    if link == "gps":
+        limits["gps.invalid"] = _bound(None, altered)
+    if link in ("can", "mesh"):
+        limits[f"{link}.invented"] = _bound(None, altered and link == "can")
+    if link == "esp32":
+        limits["esp32.crashes"] = {"equals": "0"}
+    rests = any(phase.name == REST for phase in scenario.phases)
+    if link == "can" and any(fault.kind in LATE for fault in _strikes(scenario, link)):
+        for name in ("can.fidelity.max", "can.invented"):
+            bound = {key: value for key, value in limits.pop(name).items() if key != "except"}
+            if rests:
+                limits[name] = {**bound, "phase": REST}
+    if rests and link in REST_COVERAGE_PCT:
+        limits[f"{link}.coverage"] = {"min": f"{REST_COVERAGE_PCT[link]:g} %", "phase": REST}
+        if link != "can":  # of a signal with a rate no single frame is called for
+            limits[f"{link}.missing"] = {"equals": "0", "phase": REST}
+        limits[f"{link}.latency.p95"] = {"max": f"{REST_LATENCY_MS[link]:g} ms", "phase": REST}
+    return limits
+
+
+def _unmarked_s(scenario: Scenario, link: str) -> float:
+    """Return how long a signal may be overdue (for three periods) and not marked as stale."""
+    later_s = GPS_STALE_AGE_S - 3.0 / scenario.world.gps.rate_hz if link == "gps" else 0.0
+    return STALE_S[link] + max(0.0, later_s)
+
+
+def _bound(largest: str | None, altered: bool) -> Limits:
+    limit: Limits = {"equals": "0"} if largest is None else {"max": largest}
+    return {**limit, "except": "faults"} if altered else limit
+
+
+def _altered(scenario: Scenario, link: str) -> bool:
+    """Whether damaged bytes may pass for sound ones: the wire has no checksum, or one of 8 bits."""
+    if link in ("esp32", "mesh"):
+        return False
+    return any(fault.link == link and fault.kind in ALTERING for fault in scenario.faults)
+
+
+def _strikes(scenario: Scenario, link: str) -> list[FaultSpec]:
+    """Return the faults that a link may feel: its own, those of all, those of the bus behind it."""
+    shared = {"can", "obd"} if scenario.world.obd.can is not None else {"can"}
+    near = shared if link in shared else {link}
+    return [fault for fault in scenario.faults if fault.link in near or fault.link in TARGETS]
+
+
+def _ends(scenario: Scenario, link: str) -> list[float]:
+    faults = [f for f in scenario.faults if f.link == link or f.link in TARGETS]
+    return [end_s for fault in faults for _, end_s in fault.windows]
+
+
+def recovery_s(scenario: Scenario, link: str) -> float:
+    """Return how long after a fault's end a link may take: while others go on, it cannot come."""
+    base_s = RECOVERY_S[link]
+    if any(fault.kind == PAUSE for fault in scenario.faults):
+        base_s += PILED_UP_S
+    windows = sorted(window for fault in _strikes(scenario, link) for window in fault.windows)
+    return base_s + _longest_wait_s(_ends(scenario, link), windows, base_s)
+
+
+def _longest_wait_s(
+    ends: Iterable[float], windows: Sequence[tuple[float, float]], base_s: float
+) -> float:
+    """Return the longest time from an end to that of the last fault that follows without a pause of
+    `base_s`."""
+    longest_s = 0.0
+    for end_s in ends:
+        reach_s = end_s
+        for start_s, other_end_s in windows:
+            if start_s <= reach_s + base_s and other_end_s > reach_s:
+                reach_s = other_end_s
+        longest_s = max(longest_s, reach_s - end_s)
+    return longest_s
+
+
+def _text_s(value_s: float) -> str:
+    return f"{round(value_s, 3):.10g} s"

@@ -1,0 +1,1 @@
+"""What recorded bytes mean, for those who look at a record and may not ask the world: OBD, CAN."""

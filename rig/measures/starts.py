@@ -1,0 +1,131 @@
+"""The starts of a gateway in one record: what is counted for each of them, and what a kill takes.
+
+A gateway numbers its readings from 1 at each start. Rows of the record tell the start (0, 1, …);
+the manifest's result has the boot numbers in that order, by which acknowledgements are told apart.
+A record from before there were kills has none: then the numbers themselves tell
+(`rig.measures.counts`).
+
+What `gateway_kill` takes are readings that were published and not yet committed. Clients that were
+connected have to come back: until they do they see nothing, and know it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from rig.measures.arrays import LOCAL, Bools, Ints, Readings
+from rig.measures.windows import Span
+from rig.record.manifest import FaultWindow, Manifest
+from rig.record.streams import Event, StoredAt
+
+KILL = "gateway_kill"
+DATABASE_FAULTS = ("database_down", "database_slow", "database_full")
+BACK_EVENT = "gateway.back"
+SLACK_NS = 1_000_000_000  # in wall time what was committed at the kill may not have been said
+COMMITTING_NS = 5_000_000_000  # a slow database's commit, from the receipt on
+_NS_PER_S = 1e9
+
+Count = Callable[[Readings, Readings, Sequence[StoredAt]], int | None]
+"""Counts something of one start: (stored, published, acknowledgements)."""
+
+
+def kills_of(manifest: Manifest) -> list[FaultWindow]:
+    """Return the times for which the gateway was killed, in order."""
+    return [fault for fault in manifest.faults if fault.kind == KILL]
+
+
+def unwatched(readings: Readings, manifest: Manifest, events: Iterable[Event]) -> Bools:
+    """Return which readings no client needs to have seen, because the gateway was killed.
+
+    They came in between a kill and the greeting of the client that had come back. Or they are of a
+    device of its own, whose readings are published after their commit, and the kill came between.
+    """
+    spans = _away_spans(manifest, events)
+    late_ns = COMMITTING_NS if manifest.mode == "virtual" else COMMITTING_NS + SLACK_NS
+    before = [(start_ns - late_ns, start_ns) for start_ns, _ in spans]
+    received_ns = readings.received_ns
+    is_own = readings.device == LOCAL
+    found: Bools = _within(received_ns, spans) | (~is_own & _within(received_ns, before))
+    return found
+
+
+def _away_spans(manifest: Manifest, events: Iterable[Event]) -> list[Span]:
+    slack_ns = SLACK_NS if manifest.mode == "paced" else 0
+    backs = [event.time_ns for event in events
+             if event.kind == BACK_EVENT and "gateway" not in event.detail]  # fmt: skip
+    end_ns = np.iinfo(np.int64).max
+    return [
+        (kill.start_ns - slack_ns, min((b for b in backs if b >= kill.end_ns), default=end_ns))
+        for kill in kills_of(manifest)
+    ]
+
+
+def _within(times_ns: Ints, spans: Iterable[Span]) -> Bools:
+    """Return which instants lie in one of the spans."""
+    found: Bools = np.zeros(len(times_ns), dtype=bool)
+    for start_ns, end_ns in spans:
+        found |= (times_ns >= start_ns) & (times_ns < end_ns)
+    return found
+
+
+def count_by_start(
+    boots: Sequence[int],
+    stored: Readings,
+    published: Readings,
+    acknowledged: Sequence[StoredAt],
+    count: Count,
+) -> int | None:
+    """Return the sum of what is counted for each start; None where it is None for all of them."""
+    if not boots:
+        return count(stored, published, acknowledged)
+    counts = [
+        count(
+            stored.where(stored.boot == start),
+            published.where(published.boot == start),
+            [ack for ack in acknowledged if ack.boot == boot],
+        )
+        for start, boot in enumerate(boots)
+    ]
+    known = [number for number in counts if number is not None]
+    return sum(known) if known else None
+
+
+def oldest_lost_s(
+    stored: Readings, published: Readings, kills: Sequence[FaultWindow]
+) -> float | None:
+    """Return the longest time for which a reading had been there before a kill took it.
+
+    From its receipt to the kill: what waits for its commit is lost, and must not wait for long. A
+    reading that is lost and was not killed has an infinite one. None if nothing was published.
+    """
+    if not len(published):
+        return None
+    kept = set(_numbers(stored))
+    ends = [kill.start_ns for kill in kills]
+    oldest_ns = 0.0
+    for number, received_ns in zip(
+        _numbers(published), published.received_ns.tolist(), strict=True
+    ):
+        if number not in kept:
+            end_ns = min((end for end in ends if end >= received_ns), default=np.inf)
+            oldest_ns = max(oldest_ns, end_ns - received_ns)
+    return oldest_ns / _NS_PER_S
+
+
+def store_recovery_s(manifest: Manifest, acknowledged: Iterable[StoredAt]) -> float | None:
+    """Return the longest time from the end of a fault of the database to the next commit.
+
+    None if there was no such fault.
+    """
+    ends = [fault.end_ns for fault in manifest.faults if fault.kind in DATABASE_FAULTS]
+    commits = sorted(ack.time_ns for ack in acknowledged)
+    waits = [
+        min((commit - end for commit in commits if commit >= end), default=np.inf) for end in ends
+    ]
+    return float(max(waits)) / _NS_PER_S if waits else None
+
+
+def _numbers(readings: Readings) -> Iterator[tuple[int, int]]:
+    return zip(readings.boot.tolist(), readings.seq.tolist(), strict=True)

@@ -1,0 +1,1 @@
+"""What `telerig doctor` looks at, by where it stands: each gives findings and changes nothing."""

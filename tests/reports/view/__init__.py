@@ -1,0 +1,1 @@
+"""A package, so that its browser (a fixture of scope "package") is gone before other tests run."""

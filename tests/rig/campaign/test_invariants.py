@@ -1,0 +1,77 @@
+"""The limits of drawn runs: as tight as a fault allows, and no tighter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rig.campaign.document import Document, scenario_of
+from rig.campaign.draw import complete
+from rig.campaign.invariants import RECOVERY_S, recovery_s
+
+PHASES = [
+    {"cruise": {"speed": "50 km/h", "for": "60 s"}},
+    {"idle": "20 s", "as": "settle"},
+    {"idle": "20 s", "as": "rest"},
+]
+
+
+def document(*faults: Document, **more: Any) -> Document:
+    return {"rig": "1", "phases": PHASES, "faults": list(faults), **more}
+
+
+def limits(*faults: Document, **more: Any) -> Document:
+    return complete(document(*faults, **more))["limits"]
+
+
+def test_damaged_bytes_count_only_where_nothing_can_tell() -> None:
+    """An ELM327 has no checksum: its values count outside of the fault. GPS stays strict."""
+    noisy = limits({"at": "5 s", "on": "obd", "garbage": "20 B/s", "for": "5 s"})
+    assert noisy["obd.fidelity.max"] == {"max": "0.01 step", "except": "faults"}
+    assert "except" not in noisy["gps.fidelity.max"]
+    assert (
+        "except"
+        not in limits({"at": "5 s", "on": "obd", "mute": "true", "for": "5 s"})["obd.fidelity.max"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("second", "expected_s"),
+    [
+        ({"at": "30 s", "on": "gps", "hang_up": "4 s"}, 0.0),  # long after the first one
+        ({"at": "8 s", "on": "gps", "hang_up": "9 s"}, 7.0),  # while it goes on
+        ({"at": "12 s", "on": "gps", "hang_up": "9 s"}, 11.0),  # while the link comes back
+        ({"at": "8 s", "on": "obd", "hang_up": "9 s"}, 0.0),  # on another link
+        ({"at": "8 s", "on": "database", "database_down": "9 s"}, 7.0),  # on all of them
+    ],
+)
+def test_a_link_may_wait_for_the_end_of_the_next_fault(second: Document, expected_s: float) -> None:
+    """Recovery counts from a fault's end; where another one goes on, it takes longer."""
+    first = {"at": "5 s", "on": "gps", "mute": "true", "for": "5 s"}
+    scenario = scenario_of(complete(document(first, second)))
+    assert recovery_s(scenario, "gps") == pytest.approx(RECOVERY_S["gps"] + expected_s)
+
+
+def test_a_killed_gateway_owes_what_it_had_acknowledged() -> None:
+    """What it held in memory is gone, and its clients with it; what it had committed is not."""
+    killed = limits({"at": "5 s", "on": "gateway", "gateway_kill": "true", "for": "1 s"})
+    assert killed["readings.acknowledged.lost"] == {"equals": "0"}
+    assert "readings.lost" not in killed
+    assert killed["readings.lost.age.max"] == {"max": "1.2 s"}
+    assert limits()["readings.lost"] == {"equals": "0"}
+
+
+def test_a_database_that_fails_may_be_complained_about() -> None:
+    """Errors in the log are right then, tracebacks never."""
+    quiet = complete(document())["after"]
+    failing = complete(document({"at": "5 s", "on": "database", "database_down": "5 s"}))["after"]
+    assert "log.errors == 0" in quiet
+    assert "log.errors == 0" not in failing
+    assert "log.exceptions == 0" in failing
+
+
+def test_memory_is_bounded_by_the_queue() -> None:
+    """No more may wait than the gateway was told to keep."""
+    assert limits(gateway={"queue": "500"})["readings.waiting.max"] == {"max": "500"}
+    assert limits()["readings.waiting.max"] == {"max": "10000"}
