@@ -115,10 +115,18 @@ class Way:
         return sum(impairment.delay_s(size_bytes) for impairment in self._impairments)
 
 
-def retransmissions_s(loses: Callable[[], bool], rto_s: float = LINUX_RTO_S) -> float:
-    """Return how long TCP takes to get a segment through, beyond the way itself."""
+def retransmissions_s(
+    loses: Callable[[], bool], rto_s: float = LINUX_RTO_S, lossy_for_s: float = math.inf
+) -> float:
+    """Return how long TCP takes to get a segment through, beyond the way itself.
+
+    Args:
+        loses: draws whether it gets lost this time.
+        rto_s: the first retransmission timeout.
+        lossy_for_s: what is sent later than this gets through.
+    """
     waited_s = 0.0
-    while loses():
+    while waited_s <= lossy_for_s and loses():
         waited_s += rto_s
         rto_s = min(2.0 * rto_s, MOST_RTO_S)
     return waited_s

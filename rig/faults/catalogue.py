@@ -17,6 +17,7 @@ from rig.faults import (
     canbus,
     database,
     device,
+    fleet,
     gateway,
     network,
     noise,
@@ -38,6 +39,7 @@ TARGETS = ("gateway", "database")
 SERIAL = ("serial",)
 SERIAL_OR_TCP = ("serial", "tcp")
 BUS = ("bus",)
+ELM327 = ("elm327",)
 BOARD = ("serial", "wifi")
 NETWORK = ("tcp", "wifi")
 NETWORK_LINKS = ("esp32", "mesh", "can", "obd")
@@ -100,7 +102,8 @@ class FaultKind:
         links: the links, or of `TARGETS` those, that it can strike.
         lasts: False for an instant.
         wires: what of a link it strikes: its "serial" line, its "tcp" connection, its "wifi", the
-            "bus" behind it. A link that has none of them in a scenario cannot suffer it.
+            "bus" behind it, its "elm327" or "gnss" chip. A link that has none of them in a scenario
+            cannot suffer it.
         drawn_s: the range from which campaigns draw how long it lasts; None: they never draw it.
         usual_s: how long it lasts where a file does not say so; None: it must.
         wrong_time: what a device says of instants is wrong, or a gateway cannot but be wrong about
@@ -195,6 +198,10 @@ _NODE = Parameter(
     choices=("engine", "door"),
     default="engine",
 )
+_SHARE = Parameter(
+    "share", "share_pct", "of the vehicles", PERCENTAGE, default=100.0, maximum=100.0,
+    drawn=(10.0, 100.0),
+)  # fmt: skip
 _BUS_LOAD = Parameter(
     "load", "load_pct", "of the bus", PERCENTAGE, default=100.0, maximum=100.0, drawn=(50.0, 100.0)
 )
@@ -253,10 +260,13 @@ FAULT_KINDS: Mapping[str, FaultKind] = _kinds(
     FaultKind("hang_up", device.hang_up, primary="for", wires=SERIAL_OR_TCP),
     FaultKind("half_open", network.half_open, primary="for", wires=SERIAL_OR_TCP),
     FaultKind("reset", device.reset, links=("obd",), lasts=False),
-    FaultKind("brown_out", device.brown_out, links=("obd", "gps"), lasts=False),
-    FaultKind("clone_quirk", device.clone_quirk, (_QUIRK,), "quirk", links=("obd",)),
+    FaultKind(
+        "brown_out", device.brown_out, links=("obd", "gps"), wires=(*ELM327, "gnss"), lasts=False
+    ),
+    FaultKind("clone_quirk", device.clone_quirk, (_QUIRK,), "quirk", links=("obd",), wires=ELM327),
     FaultKind("tunnel", device.tunnel, primary="for", links=("gps",)),
     FaultKind("canyon", device.canyon, primary="for", links=("gps",)),
+    FaultKind("fleet_outage", fleet.fleet_outage, (_SHARE,), "share", links=("fleet",)),
     FaultKind("wifi_outage", board.wifi_outage, primary="for", links=("esp32",), wires=BOARD),
     FaultKind(
         "wifi_loss",

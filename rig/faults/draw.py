@@ -14,8 +14,8 @@ from rig.faults.catalogue import FAULT_KINDS, FaultKind, Parameter, Range, possi
 
 SHORTEST_S = 0.05
 DEFAULT_WIRES: Mapping[str, tuple[str, ...]] = {
-    "obd": ("serial",),
-    "gps": ("serial",),
+    "obd": ("serial", "elm327"),
+    "gps": ("serial", "gnss"),
     "esp32": ("serial", "wifi"),
     "mesh": ("serial",),
     "can": ("tcp", "bus"),

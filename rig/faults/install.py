@@ -51,7 +51,7 @@ def install(
                 f"fault {fault.name!r}: expected a run that can strike its {fault.link}, found "
                 f"{', '.join(sorted(targets)) or 'none'}"
             )
-    elif fault.link not in world.lines:
+    elif fault.link not in (*world.lines, *targets):
         raise FaultError(
             f"fault {fault.name!r}: expected a simulated link of "
             f"{', '.join(sorted(world.lines)) or '(none)'}, found {fault.link!r}; "

@@ -80,7 +80,12 @@ def net_loss(strike: Strike) -> End:
     impairment = Impairment(strike.rng, loss=strike.fault.number("probability_pct") / 100.0)
     if strike.fault.link == BOARDS:
         return _impair(strike, impairment)
-    return _late(strike, lambda size: retransmissions_s(lambda: impairment.loses(size)))
+    return _late(
+        strike,
+        lambda size: retransmissions_s(
+            lambda: impairment.loses(size), lossy_for_s=strike.end_s - strike.env.now
+        ),
+    )
 
 
 def net_latency(strike: Strike) -> End:

@@ -468,6 +468,7 @@ class Measures:
                 "s",
             ),
             "readings.doubled": lambda: (self._doubled(), ""),
+            "readings.stored.doubled": lambda: (count_doubled(self._stored), ""),
             "readings.unpublished": lambda: (
                 count_unpublished(
                     self._stored,

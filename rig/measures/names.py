@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-LINKS: tuple[str, ...] = ("obd", "gps", "esp32", "mesh", "can")
+LINKS: tuple[str, ...] = ("obd", "gps", "esp32", "mesh", "can", "fleet")
 """The links that a scenario can need."""
 
 PERCENTILES: tuple[str, ...] = ("p50", "p95", "p99", "max")
@@ -202,6 +202,26 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
         needs_truth=True,
     ),
     MeasureName("mesh.gap.max", "s", "longest time of which no reading of a vehicle ever came"),
+    MeasureName("fleet.acknowledged", "", "readings that a gateway has answered for"),
+    MeasureName("fleet.doubled", "", "readings that are in the store more than once"),
+    MeasureName(
+        "fleet.order", "", "packets that were committed after a later one of the same start"
+    ),
+    MeasureName(
+        "fleet.wrong",
+        "",
+        "readings of the compared vehicles that their models did not say, or with another value",
+    ),
+    MeasureName("fleet.waiting", "", "packets that are not acknowledged at the end"),
+    MeasureName("fleet.dropped", "", "packets given up because a vehicle's store was full"),
+    MeasureName("fleet.refused", "", "packets that a gateway would not take"),
+    MeasureName("fleet.failures", "", "requests without an answer that could be used"),
+    MeasureName(
+        "fleet.recovery",
+        "s",
+        "longest time from a fault's end until all is acknowledged that had waited then",
+    ),
+    MeasureName("fleet.peak_requests", "/s", "most requests that began within a second"),
     MeasureName("can.frames", "", "frames that passed on the bus"),
     MeasureName(
         "can.frames.lost",
@@ -246,7 +266,14 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
         "readings that were acknowledged, to clients of the live stream or to who had sent them, "
         "and are not in the store",
     ),
-    MeasureName("readings.doubled", "", "readings that are in the store more than once"),
+    MeasureName(
+        "readings.doubled",
+        "",
+        "readings that are in the store more than once, or stem from a sample that another one has",
+    ),
+    MeasureName(
+        "readings.stored.doubled", "", "readings that are in the store more than once, to the bit"
+    ),
     MeasureName(
         "readings.unpublished",
         "",

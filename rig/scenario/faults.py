@@ -20,6 +20,7 @@ _SLACK_S = 1e-9
 
 Windows = Sequence[tuple[str, float, float]]
 ESP32 = "esp32"
+_CHIPS = {"obd": "elm327", "gps": "gnss"}
 
 
 def wires_of(scenario: Scenario) -> dict[str, tuple[str, ...]]:
@@ -27,6 +28,7 @@ def wires_of(scenario: Scenario) -> dict[str, tuple[str, ...]]:
     from rig.can.setup import can_doors
 
     wires: dict[str, tuple[str, ...]] = dict.fromkeys(scenario.needs, ("serial",))
+    wires |= {link: ("serial", chip) for link, chip in _CHIPS.items() if link in wires}
     if scenario.world.mesh.transport == "tcp":
         wires[MESH] = ("tcp",)
     if scenario.world.esp32.transport == "wifi":

@@ -19,6 +19,7 @@ from rig.scenario.document import Node, Variables, read_document, suggestion
 from rig.scenario.drive import recorded_course
 from rig.scenario.errors import MissingExtraError
 from rig.scenario.faults import ESP32, read_faults, wires_of
+from rig.scenario.fleet import FLEET
 from rig.scenario.gateway import read_gateway
 from rig.scenario.limits import MODES, read_after, read_limits
 from rig.scenario.model import CAN, MESH, OBD, Scenario
@@ -209,6 +210,8 @@ def _how_it_is_reached(fault: FaultSpec, wires: Sequence[str]) -> tuple[str, str
     if fault.link == MESH:
         over_tcp = ("a radio over TCP", "or `transport: serial`")
         return over_tcp if "tcp" in wires else ("a radio on its cable", "or `transport: tcp`")
+    if "elm327" in FAULT_KINDS[fault.kind].wires:
+        return "an OBD link without an ELM327", "or no `over: can`"
     if "tcp" in wires:
         return "the bus over TCP", "or `door: slcan`"
     if fault.link == OBD and fault.kind.startswith("can_"):
@@ -271,6 +274,8 @@ def _read_needs(node: Node | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
             raise item.error("a link, or a feature of a bench", hint=suggestion(word, LINKS))
     if not links or len(set(needs)) != len(needs):
         raise node.error(f"at least one link ({', '.join(LINKS)}), and each word once")
+    if FLEET in links and links != (FLEET,):
+        raise node.error(f"{FLEET!r} alone: of a fleet no single reading is on the record")
     return links, features
 
 

@@ -30,8 +30,7 @@ needs: [obd, gps]
 seed: 1
 world:
   gps: {{profile: ublox_m8, rate: 5 Hz}}
-phases:
-{phases}
+phases: [{phases}]
 {faults}
 limits:
   readings.lost: {{equals: 0}}
@@ -109,7 +108,7 @@ def measure(quick: bool) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="bench-") as text:
         folder = Path(text)
         long = _scenario(folder, "two minutes", TWO_MINUTES, FAULTS)
-        short = _scenario(folder, "short", "  - {idle: 1 s}", "")
+        short = _scenario(folder, "short", "{idle: 1 s}", "")
         many: Outcomes = {way: [] for way in WAYS}
         brief: Outcomes = {way: [] for way in (FORKED, ANEW)}
         for _ in range(1 if quick else ROUNDS):

@@ -23,6 +23,11 @@ def test_each_loss_doubles_the_wait() -> None:
     assert retransmissions_s(lambda: False) == 0.0
 
 
+def test_what_is_sent_again_after_the_loss_is_over_gets_through() -> None:
+    """However many draws say lost: the first retransmission after the end is the last one."""
+    assert retransmissions_s(lambda: True, lossy_for_s=1.0) == pytest.approx(0.2 + 0.4 + 0.8)
+
+
 def test_what_was_sent_is_sent_again_at_known_instants() -> None:
     """At 10, 10.2, 10.6, 11.4, 13 s …"""
     for not_before_s, at_s in ((10.0, 10.0), (10.1, 10.2), (10.6, 10.6), (11.5, 13.0)):

@@ -155,7 +155,13 @@ def test_a_leap_second_needs_its_midnight(load: Load, refuse: Refuse) -> None:
             "[obd]",
             "world: {obd: {over: can, door: socketcand}}\n",
             "on: obd, clone_quirk: no_repeat",
-            "expected a fault that can strike the bus over TCP: .*found 'clone_quirk'",
+            "expected a fault that can strike an OBD link without an ELM327: .*found 'clone_quirk'",
+        ),
+        (
+            "[obd]",
+            "world: {obd: {over: can, door: slcan}}\n",
+            "on: obd, brown_out: true",
+            "expected a fault that can strike an OBD link without an ELM327: .*found 'brown_out'",
         ),
     ],
 )
@@ -164,7 +170,8 @@ def test_a_network_fault_needs_a_network_and_one_of_a_cable_a_cable(
 ) -> None:
     """The message lists what the link can suffer as it is reached here."""
     pytest.importorskip("cantools", reason="the package cantools is not installed")
-    text = f"needs: {needs}\n{more}" + section(f"{{at: 5 s, {fault}, for: 10 s}}")
+    lasting = "" if "brown_out" in fault else ", for: 10 s"
+    text = f"needs: {needs}\n{more}" + section(f"{{at: 5 s, {fault}{lasting}}}")
     if message is None:
         assert load(text).faults
     else:
