@@ -19,6 +19,9 @@
         ├── BodyError (ValueError)                 a hot-log body cannot be decoded
         ├── StoreFull                              too much waits for its commit
         ├── StoreAway (ConnectionError)            not committed, as far as is known
+        ├── StaleState                             made from a state that is not the newest
+        ├── Fenced                                 what is written for has another owner now
+        ├── NameTaken                              another gateway of this name lives
         └── ReadingsNotStored                      stopped with accepted readings unstored
 
 A message says what was expected, what came, from where, and what to do next.
@@ -177,6 +180,18 @@ class StoreFull(StoreError):  # noqa: N818 (named for what happened)
 
 class StoreAway(StoreError, ConnectionError):  # noqa: N818 (named for what happened)
     """The database did not commit; nothing may be acknowledged. The same again changes nothing."""
+
+
+class StaleState(StoreError):  # noqa: N818 (named for what happened)
+    """Another gateway has gone on from the state that this was made from: nothing was written."""
+
+
+class Fenced(StoreError):  # noqa: N818 (named for what happened)
+    """The shard, or the store's place, has another owner now: nothing was written."""
+
+
+class NameTaken(StoreError):  # noqa: N818 (named for what happened)
+    """Another gateway of this name lives on the same database."""
 
 
 class ReadingsNotStored(StoreError):  # noqa: N818 (named for what happened)

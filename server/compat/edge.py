@@ -26,6 +26,7 @@ from server.catalogue import Signal, by_name
 from server.clock import Clock
 from server.compat.predictor import Smoothing
 from server.devices.registry import Registry
+from server.errors import StaleState, StoreAway
 from server.ingest.batch import PLAIN_FIELD_BYTES, PLAIN_RECORD_BYTES
 from server.ingest.limits import AHEAD_NS, YEAR_2000_NS
 from server.ingest.service import Ingest
@@ -44,6 +45,8 @@ UNKNOWN_SHOWN = 10
 VEHICLES_IN_MEMORY = 10_000
 REMEMBERED = 64
 """Records of a vehicle that are known again when they are sent again."""
+TRIES = 8
+"""So often a record is completed that other gateways take records of the same vehicle meanwhile."""
 STATISTICS_S = 60.0
 BOOT = 0  # these loggers count none
 
@@ -108,9 +111,10 @@ class _State(msgspec.Struct, array_like=True):
 class _Vehicle:
     """One vehicle: its predictor, the records that are known, and the order of its commits."""
 
-    def __init__(self, state: _State) -> None:
+    def __init__(self, state: _State, turn: int = 0) -> None:
         self.smoothing = Smoothing(state.levels)
         self.recent = deque(state.recent, REMEMBERED)
+        self.turn = turn  # of the commit that this is the state after
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -167,8 +171,13 @@ class EdgeRecords:
             raise Refusal(403, "vehicle_vin", "an active vehicle", f"{device} is deactivated")
         await self.stats()  # what is counted already, before this one is added
         async with self._turn(device):
-            vehicle = await self._vehicle(device)
-            return await self._store(device, vin, vehicle, record, body)
+            for _ in range(TRIES):
+                vehicle = await self._vehicle(device)
+                try:
+                    return await self._store(device, vin, vehicle, record, body)
+                except StaleState:  # another gateway has taken a record of this vehicle
+                    self._vehicles.pop(device, None)
+            raise StoreAway(f"expected records of {device!r} at one gateway at a time; come again")
 
     async def stats(self) -> CompressionStats:
         """Give the statistics over everything that was ever stored."""
@@ -219,7 +228,9 @@ class EdgeRecords:
         recent = [*vehicle.recent, number][-REMEMBERED:]
         piece = _piece(record, held, skipped, number, self._clock.now_ns(), len(body))
         state = _encoder.encode(_State(after.levels, recent))
-        appended = await self._ingest.commit(Append(device, BOOT, [piece], state, vin or ""))
+        append = Append(device, BOOT, [piece], state, vin or "", vehicle.turn)
+        appended = await self._ingest.commit(append)
+        vehicle.turn = appended.turn
         vehicle.smoothing = after
         vehicle.recent = deque(recent, REMEMBERED)
         if appended.pieces:
@@ -242,10 +253,15 @@ class EdgeRecords:
         vehicle = self._vehicles.get(device)
         if vehicle is None:
             async with self._pool.acquire() as connection:
-                state = await connection.fetchval(
-                    "SELECT state FROM device_boots WHERE device = $1 AND boot = $2", device, BOOT
+                row = await connection.fetchrow(
+                    "SELECT state, turn FROM device_boots WHERE device = $1 AND boot = $2",
+                    device,
+                    BOOT,
                 )
-            vehicle = _Vehicle(_decoder.decode(state) if state is not None else _State({}, []))
+            state, turn = row if row is not None else (None, 0)
+            vehicle = _Vehicle(
+                _decoder.decode(state) if state is not None else _State({}, []), turn
+            )
             self._vehicles[device] = vehicle
             if len(self._vehicles) > VEHICLES_IN_MEMORY:
                 # What a vehicle has reached is in the database; one in its turn keeps its object.

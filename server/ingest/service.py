@@ -88,6 +88,8 @@ class Ingest:
     Attributes:
         on_stored: called after each commit with what was new; never block.
         on_unsure: called with a device where a commit may have happened that nobody saw.
+        feed: of several gateways, told after each commit in the publisher's place; it publishes in
+            the order of commits of all of them. None: this gateway is alone.
     """
 
     def __init__(self, log: DeviceLog, clock: Clock, publisher: Publisher) -> None:
@@ -95,6 +97,7 @@ class Ingest:
         self.clock = clock
         self.on_stored: list[OnStored] = []
         self.on_unsure: list[Callable[[str], None]] = []
+        self.feed: Callable[[Append, Appended], None] | None = None
         self._publisher = publisher
 
     async def store(self, device: Sender, batch: Batch) -> Answer:
@@ -128,6 +131,7 @@ class Ingest:
 
         Raises:
             StoreFull, StoreAway: nothing may be acknowledged.
+            StaleState: nothing is committed: another gateway has gone on from that state.
         """
         try:
             appended = await self.log.append(append)
@@ -135,7 +139,9 @@ class Ingest:
             for warn in self.on_unsure:
                 warn(append.device)
             raise
-        if self._publisher.wants_devices:
+        if self.feed is not None:
+            self.feed(append, appended)
+        elif self._publisher.wants_devices:
             self._publish(append, appended.pieces)
         for take in self.on_stored:
             take(append, appended.pieces)

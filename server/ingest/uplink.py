@@ -1,12 +1,19 @@
 """Uplinks of edge loggers: packets decoded, committed, acknowledged.
 
-One uplink of a device at a time; a second one waits for the first. Packets are decoded a few rows
-at a time, so that others get their turn. Everything that an uplink changes is one commit: rows,
+One uplink of a device at a time; a second one waits for the first. The packets of one uplink are
+decoded after those of another (`server.ingest.decoding`), a few rows at a time, so that everything
+else gets its turn. Everything that an uplink changes is one commit: rows,
 which packets are done with, time base, states of the decoder. Only then it is acknowledged. When
 the commit fails, the state in memory is forgotten and read again from the database, which alone
 knows what was committed.
 
 The same uplink again gets the same acknowledgements and changes nothing.
+
+A device may change gateways in the middle of a drive. The commit refuses what was decoded from a
+state that another gateway has gone on from; then the new one is read, and the uplink decoded again.
+
+A packet on which the decoder fails in a way that nobody has foreseen is refused like a damaged one:
+it must not keep the others of the device from their place.
 
 A hello may name profile and templates by hash alone. What the gateway does not know it asks for;
 packets that need the profile are neither acknowledged nor refused meanwhile, and come again.
@@ -24,6 +31,8 @@ from google.protobuf.message import DecodeError
 
 from server.answers import BadParameter, Refusal
 from server.clock import Clock
+from server.errors import StaleState, StoreAway
+from server.ingest.decoding import Decoding
 from server.ingest.fields import check_fields
 from server.ingest.limits import (
     AHEAD_NS,
@@ -66,6 +75,10 @@ device_log = structlog.get_logger("telerig.device")
 
 WAITING_UPLINKS = 4
 """Uplinks of one device that may wait for each other."""
+TRIES = 8
+"""So often an uplink is decoded that other gateways take packets of the same device meanwhile."""
+POISONED = 1000
+"""Boots whose first poisoned packet was logged with its traceback, at most."""
 LOG_CHARACTERS = 500
 BOOTS_GIVEN = 16
 _COMMAND_FRAME_BYTES = 128  # what a command's name, number and expiry take, and more
@@ -112,6 +125,8 @@ class _Work:
         self.state = state
         self.pieces: list[Piece] = []
         self.changed = False
+        self.is_committed = False
+        self.asks = False  # whether the answer depends on the state
         self.problems = Problems()
         self.answer = Downlink(boot=boot)
         self.claimed_readings = 0  # of packets that were decoded, whatever came of them
@@ -125,17 +140,23 @@ class Uplinks:
         store: states and profiles in the database.
         orders: commands.
         vehicles: told the vehicle of a hello.
+
+    Attributes:
+        poisoned: packets refused because the decoder failed on them.
     """
 
     def __init__(
         self, ingest: Ingest, store: UplinkStore, orders: Orders, vehicles: Vehicles
     ) -> None:
+        self.poisoned = 0
         self._ingest = ingest
         self._store = store
         self._orders = orders
         self._vehicles = vehicles
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
         self._waiting: dict[str, int] = {}
+        self._poisoned: set[tuple[str, int]] = set()
+        self._decoding = Decoding(ingest.clock)
 
     @property
     def _clock(self) -> Clock:
@@ -148,16 +169,16 @@ class Uplinks:
             Refusal: it is no uplink of this device; names the field.
             StoreFull, STORE_ERRORS: nothing may be acknowledged; the same again changes nothing.
         """
+        with self._decoding.let_in():
+            return await self._take_in(device, body)
+
+    async def _take_in(self, device: Sender, body: bytes) -> bytes:
         message = read_uplink(body)
         check_device(message.device, device.id)
         if not message.boot:
             raise BadParameter("boot", "a number other than 0, new at each start", "0")
-        async with self._turn(device.id):
-            try:
-                work = await self._take(device, message)
-            except BaseException:
-                self._store.forget(device.id, message.boot)
-                raise
+        async with self._held(device.id):
+            work = await self._decoded(device, message)
             await self._orders.results(device.id, message.results)
             _add_orders(work.answer, await self._orders.pending(device.id))
         self._ingest.refused(device.id, work.problems)
@@ -184,21 +205,45 @@ class Uplinks:
         return (await self._ingest.store(device, batch)).accepted
 
     @contextlib.asynccontextmanager
-    async def _turn(self, device: str) -> AsyncIterator[None]:
+    async def _held(self, device: str) -> AsyncIterator[None]:
         """Hold a device; few may wait for it."""
         waiting = self._waiting.get(device, 0)
         if waiting >= WAITING_UPLINKS:
             expected = f"at most {WAITING_UPLINKS} uplinks of a device at a time"
             raise Refusal(429, "device", expected, "more", headers={"retry-after": "1"})
         self._waiting[device] = waiting + 1
-        lock = self._turns.setdefault(device, asyncio.Lock())
+        lock = self._locks.setdefault(device, asyncio.Lock())
         try:
             async with lock:
                 yield
         finally:
             self._waiting[device] -= 1
             if not self._waiting[device]:
-                del self._waiting[device], self._turns[device]
+                del self._waiting[device], self._locks[device]
+
+    async def _decoded(self, device: Sender, message: Uplink) -> _Work:
+        """Decode and commit an uplink from the newest state of its boot.
+
+        Raises:
+            Refusal, StoreFull, STORE_ERRORS: as `take`.
+        """
+        for _ in range(TRIES):
+            try:
+                work = await self._take(device, message)
+                # A commit says whether the state was the newest; where there was none, and the
+                # answer depends on the state, the database is asked.
+                if work.is_committed or not work.asks or await self._is_newest(device, work):
+                    return work
+            except StaleState:
+                pass
+            except BaseException:
+                self._store.forget(device.id, message.boot)
+                raise
+            self._store.forget(device.id, message.boot)
+        raise StoreAway(f"expected packets of {device.id!r} at one gateway at a time; come again")
+
+    async def _is_newest(self, device: Sender, work: _Work) -> bool:
+        return await self._store.is_newest(device.id, work.state)
 
     async def _take(self, device: Sender, message: Uplink) -> _Work:
         state = await self._store.state(device.id, message.boot)
@@ -209,12 +254,21 @@ class Uplinks:
             self._time(message, work)
         for seq in message.voids:
             work.changed |= state.acks.add(seq)
-        await self._packets(message.packets, work)
+        if message.packets:
+            async with self._decoding.one_at_a_time:
+                await self._packets(device.id, message.packets, work)
         if work.changed:
             append = Append(
-                device.id, message.boot, work.pieces, state.save(), state.vin or device.vin or ""
+                device.id,
+                message.boot,
+                work.pieces,
+                state.save(),
+                state.vin or device.vin or "",
+                state.turn,
             )
             appended = await self._ingest.commit(append)
+            state.turn = appended.turn
+            work.is_committed = True
             for piece in appended.pieces:
                 state.tally.readings += piece.readings
                 state.tally.transmitted += piece.transmitted
@@ -222,6 +276,10 @@ class Uplinks:
                 state.tally.bytes_plain += piece.bytes_plain
                 state.tally.bytes_sent += piece.bytes_sent
         self._answer(message, work)
+        answer = work.answer
+        work.asks = bool(
+            message.packets or message.voids or answer.need_hello or answer.need_profile
+        )
         return work
 
     def _answer(self, message: Uplink, work: _Work) -> None:
@@ -300,7 +358,7 @@ class Uplinks:
             work.changed = True
 
     # -- packets ---------------------------------------------------------------------------------
-    async def _packets(self, packets: Sequence[bytes], work: _Work) -> None:
+    async def _packets(self, device: str, packets: Sequence[bytes], work: _Work) -> None:
         state = work.state
         if state.profile is None or state.decoder is None or state.base is None:
             return  # the hello, or its profile, is asked for; the packets come again
@@ -320,13 +378,15 @@ class Uplinks:
             try:
                 work.claimed_readings += check_size(packet, state.profile)
                 decoded = await _decode(state.decoder, packet)
+                self._accept(work, packet, decoded, state.profile, state.decoder, state.base)
             except NeedKey:
                 answer.need_key.append(seq)
-                continue
             except BadPacket as error:
                 self._refuse(work, packet, seq, error.reason)
-                continue
-            self._accept(work, packet, decoded, state.profile, state.decoder, state.base)
+            except Exception as error:  # noqa: BLE001 (the border of the decoder)
+                # Whatever a packet makes of it, it is this packet's. Nothing was taken from it:
+                # `_accept` changes the state last.
+                self._poison(work, device, packet, seq, error)
 
     def _accept(
         self,
@@ -343,11 +403,28 @@ class Uplinks:
             self._refuse(work, packet, decoded.seq, reason)
             return
         piece = piece_of(decoded, len(packet), profile, base, now_ns, work.problems)
+        decoder.commit(decoded)
         if piece is not None:
             work.pieces.append(piece)
-        decoder.commit(decoded)
         work.state.acks.add(decoded.seq)
         work.changed = True
+
+    def _poison(self, work: _Work, device: str, packet: bytes, seq: int, error: Exception) -> None:
+        """Refuse a packet on which the decoder has failed."""
+        self.poisoned += 1
+        key = device, work.state.boot
+        if key not in self._poisoned and len(self._poisoned) < POISONED:
+            self._poisoned.add(key)
+            log.error(
+                "packet poisons the decoder",
+                device=device,
+                boot=work.state.boot,
+                seq=seq,
+                packet=packet[:LOG_CHARACTERS].hex(),
+                next="it is refused, the others are taken; please report it",
+                exc_info=error,
+            )
+        self._refuse(work, packet, seq, f"the decoder fails on it: {type(error).__name__}")
 
     def _refuse(self, work: _Work, packet: bytes, seq: int, reason: str) -> None:
         work.problems.add(_bad(packet, reason))

@@ -106,10 +106,12 @@ class UplinkState:
         base: instants of its rows; None: not told yet.
         tally: totals over what is committed.
         vin: vehicle, as told by the hello.
+        turn: of the commit that it is the state after; 0: nothing is committed of the boot.
     """
 
     def __init__(self, boot: int) -> None:
         self.boot = boot
+        self.turn = 0
         self.profile: Profile | None = None
         self.wanted = b""
         self.decoder: Decoder | None = None

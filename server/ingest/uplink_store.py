@@ -23,9 +23,10 @@ comes back."""
 PROFILES = 64
 
 _STATE = """
-SELECT vin, state, readings, transmitted, suppressed, bytes_plain, bytes_sent FROM device_boots
-WHERE device = $1 AND boot = $2
+SELECT turn, vin, state, readings, transmitted, suppressed, bytes_plain, bytes_sent
+FROM device_boots WHERE device = $1 AND boot = $2
 """
+_TURN = "SELECT turn FROM device_boots WHERE device = $1 AND boot = $2"
 _BOOTS = """
 SELECT boot FROM device_boots WHERE device = $1 AND state IS NOT NULL
 ORDER BY last_ns DESC LIMIT $2
@@ -70,6 +71,16 @@ class UplinkStore:
         self._states.move_to_end(key)
         return state
 
+    async def is_newest(self, device: str, state: UplinkState) -> bool:
+        """Tell whether no other gateway has gone on from a state.
+
+        Raises:
+            STORE_ERRORS: that cannot be read.
+        """
+        async with self._pool.acquire() as connection:
+            turn = await connection.fetchval(_TURN, device, state.boot)
+        return (turn or 0) == state.turn
+
     async def boots(self, device: str, most: int) -> list[int]:
         """Give the boots of a device whose packets can be decoded, the one heard last first.
 
@@ -111,8 +122,8 @@ class UplinkStore:
             row = await connection.fetchrow(_STATE, device, boot)
             if row is None:
                 return state
-            state.vin = row["vin"]
-            state.tally = Tally(*tuple(row)[2:])
+            state.turn, state.vin = row["turn"], row["vin"]
+            state.tally = Tally(*tuple(row)[3:])
             if row["state"] is not None:
                 needed = UplinkState.profile_hash(row["state"])
                 state.restore(row["state"], await self._profile(connection, needed))

@@ -48,6 +48,8 @@ class Append(msgspec.Struct, frozen=True):
         pieces: rows, none of which overlaps with another.
         state: of the uplink after them; None leaves it as it is.
         vin: vehicle, where it is known.
+        turn: of the commit that the state was made from: where that is not the boot's last one, it
+            is refused; None: it may follow on any.
     """
 
     device: str
@@ -55,6 +57,7 @@ class Append(msgspec.Struct, frozen=True):
     pieces: Sequence[Piece] = ()
     state: bytes | None = None
     vin: str = ""
+    turn: int | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -95,10 +98,18 @@ class Ranges:
 
 
 class Appended(msgspec.Struct, frozen=True):
-    """What a commit has changed: the rows that were new, and how many readings were known."""
+    """What a commit has changed: the rows that were new, and how many readings were known.
+
+    Attributes:
+        pieces: rows that were new.
+        duplicates: readings that were stored before.
+        turn: number of this commit among those of the boot, from 1 on without gaps; 0 where nothing
+            was new and no state was kept, or where there is no database.
+    """
 
     pieces: Sequence[Piece]
     duplicates: int
+    turn: int = 0
 
     @property
     def accepted(self) -> int:

@@ -9,21 +9,25 @@ moment, each reading is in exactly one place. Readers see the one state or the o
 that is older than its compaction.
 
 Works on a connection of its own, in small steps in the event loop, and only when something was
-committed. Of several gateways on one database one compacts at a time.
+committed. Of several gateways on one database one compacts at a time: the one that has the lease
+of the store, which is checked in each transaction that changes something. One that was paused and
+goes on when another has taken its place changes nothing any more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import asyncpg
 import msgspec
 import structlog
 
 from server.clock import Clock
-from server.errors import BodyError, StoreError
+from server.errors import BodyError, Fenced, StoreError
+from server.instances.lease import ALONE_TOKEN, fenced
+from server.instances.shard import STORE
 from server.store.body import decode_parts
 from server.store.config import StoreConfig
 from server.store.connection import DATABASE_ERRORS, connect, first_line
@@ -36,7 +40,7 @@ from server.store.partitions import (
     drop_before,
     table_of,
 )
-from server.store.ring import SLOTS
+from server.store.ring import RING_LOCK, SLOTS
 from server.store.rollup import (
     LONG_NS,
     SHORT_NS,
@@ -61,6 +65,11 @@ log = structlog.get_logger("telerig.store")
 LOCK_KEY = 0x7E1E_0003
 LOOK_S = 60.0
 """So often it is looked whether there is something to do, at most, and only after commits."""
+OWNER_LOOK_S = 10.0
+"""The owner of the store looks so often: the others commit without a word to it."""
+STANDING_MS = 1000
+"""A transaction for which others wait is ended by the server when its process stands still so
+long."""
 RETENTION_S = 3600.0
 STEP_TIMEOUT_S = 120.0
 CLOSE_TIMEOUT_S = 5.0
@@ -144,6 +153,7 @@ _DAMAGED = """
     SELECT device, boot, seq_first, seq_last, written_ns, $5, body FROM hot
     WHERE slot = $1 AND cycle = $2 AND device = $3 AND boot = $4 AND seq_first = $6
 """
+_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint"
 _FORGET = """
     DELETE FROM stored_numbers WHERE written_ns < $1
 """
@@ -159,6 +169,7 @@ class Compacted(msgspec.Struct):
     failed: int = 0
     busy_s: float = 0.0
     dropped: int = 0
+    fenced: int = 0
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -179,18 +190,28 @@ class Compactor:
         url: of the database, whose schema is up to date.
         clock: for the age of what is there.
         config: when, and how long what is kept.
+        lease: gives the token of the store's lease, None while another gateway has it; left out
+            where there are no leases: then a lock of the database keeps two apart.
 
     Attributes:
         failing: why the last attempt failed; empty while they succeed.
         counts: what was done.
     """
 
-    def __init__(self, url: str, clock: Clock, config: StoreConfig | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        config: StoreConfig | None = None,
+        lease: Callable[[], int | None] | None = None,
+    ) -> None:
         self.failing = ""
         self.counts = Compacted()
         self._url = url
         self._clock = clock
         self._config = config if config is not None else StoreConfig()
+        self._lease = lease
+        self._token = ALONE_TOKEN
         self._encoder = Encoder()
         self._partitions = Partitions()
         self._bytes = 0
@@ -204,6 +225,8 @@ class Compactor:
 
     def committed(self, size_bytes: int) -> None:
         """Take note that rows of so many bytes were committed; called in the event loop."""
+        if self._lease is not None and self._lease() is None:
+            return  # the owner looks by itself
         self._bytes += size_bytes
         if self._task is not None or self._closing:
             return
@@ -211,6 +234,11 @@ class Compactor:
             self._begin()
         elif self._timer is None:
             self._arm(self._look_s)
+
+    def look(self) -> None:
+        """See soon whether there is something to do: the store's lease is ours now."""
+        if self._task is None and not self._closing:
+            self._begin()
 
     async def close(self) -> None:
         """End; what was in the middle is as if it had not begun."""
@@ -227,17 +255,42 @@ class Compactor:
 
         Raises:
             StoreError, DATABASE_ERRORS: the database is away, or refuses; it is all as it was.
+            Fenced: another gateway has taken the store's lease meanwhile.
         """
+        token = self._owned_token
+        if token is None:
+            return  # another gateway compacts
+        self._token = token
         connection = await connect(self._url)
         try:
-            # Another gateway compacts where the lock is taken.
-            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
+            # Without leases another gateway compacts where the lock is taken.
+            if token != ALONE_TOKEN or await connection.fetchval(
+                "SELECT pg_try_advisory_lock($1)", LOCK_KEY
+            ):
                 await self._work(connection, all_of_it)
         except BaseException:
             connection.terminate()
             self._partitions.forget()
             raise
         await connection.close(timeout=CLOSE_TIMEOUT_S)
+
+    @property
+    def _owned_token(self) -> int | None:
+        return ALONE_TOKEN if self._lease is None else self._lease()
+
+    @contextlib.asynccontextmanager
+    async def _owned(self, connection: asyncpg.Connection) -> AsyncIterator[None]:
+        """A transaction that changes nothing unless the store is still ours."""
+        async with connection.transaction():
+            await fenced(connection, STORE, self._token)
+            yield
+
+    @property
+    def _not_standing(self) -> str:
+        """SQL of a transaction for which others wait: it is ended when it stands still."""
+        if self._token == ALONE_TOKEN:
+            return ""
+        return f"SET LOCAL idle_in_transaction_session_timeout = {STANDING_MS}"
 
     # -- when ------------------------------------------------------------------------------------
     @property
@@ -263,6 +316,9 @@ class Compactor:
             self._bytes = 0
             await self.run_once()
             wait_s = self._wait_s
+        except Fenced as error:
+            self.counts.fenced += 1
+            log.info("compaction left to its new owner", reason=str(error))
         except (*DATABASE_ERRORS, StoreError) as error:
             self._failed(first_line(error))
         except Exception as error:
@@ -274,6 +330,10 @@ class Compactor:
             self.failing = ""
         self.counts.busy_s += self._clock.monotonic_s() - begin_s
         self._task = None
+        if self._owned_token is None:
+            return
+        if self._owned_token != ALONE_TOKEN:
+            wait_s = min(OWNER_LOOK_S, self._look_s, wait_s or OWNER_LOOK_S)
         if self._bytes >= self._config.compact_bytes and not self.failing:
             self._begin()
         elif wait_s is not None or self._bytes:
@@ -337,9 +397,10 @@ class Compactor:
         if state.emptied <= state.cycle - SLOTS:
             return
         with contextlib.suppress(asyncpg.LockNotAvailableError):  # next time, then
-            async with connection.transaction():
-                # Writers hold the row for as long as a commit takes.
-                await connection.execute("SET LOCAL lock_timeout = 2000")
+            async with self._owned(connection):
+                # Writers hold the ring for as long as a commit takes.
+                await connection.execute(f"SET LOCAL lock_timeout = 2000; {self._not_standing}")
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", RING_LOCK)
                 await connection.execute(_NEXT, state.cycle, self._clock.now_ns())
 
     async def _empty(self, connection: asyncpg.Connection, state: _State) -> None:
@@ -347,11 +408,14 @@ class Compactor:
             return
         for cycle in range(state.emptied + 1, state.compacted + 1):
             try:
-                async with connection.transaction():
+                async with self._owned(connection):
                     # Who waits for this lock keeps all others waiting: not for long.
-                    await connection.execute("SET LOCAL lock_timeout = 100")
+                    await connection.execute(f"SET LOCAL lock_timeout = 100; {self._not_standing}")
+                    # First: where another one has emptied it, it has newer rows by now.
+                    done = await connection.execute(_EMPTIED, cycle)
+                    if done != "UPDATE 1":
+                        raise StoreError(f"expected cycle {cycle} to be the next to empty: {done}")
                     await connection.execute(f"TRUNCATE hot_{cycle % SLOTS}")
-                    await connection.execute(_EMPTIED, cycle)
             except asyncpg.LockNotAvailableError:
                 return
 
@@ -360,7 +424,7 @@ class Compactor:
         counts = Compacted()
         place = cycle % SLOTS, cycle
         now_ns = self._clock.now_ns()
-        async with connection.transaction():
+        async with self._owned(connection):
             async for device, boot, columns, begin_ns in self._windows(connection, place):
                 await self._store(connection, device, boot, columns, begin_ns, counts)
             await connection.execute(_NUMBERS, *place, now_ns, timeout=STEP_TIMEOUT_S)
@@ -398,6 +462,11 @@ class Compactor:
                     found = decode_parts(row["body"])
                 except BodyError as error:
                     await self._keep_damaged(connection, place, row, str(error))
+                    continue
+                except Exception as error:
+                    # The border of the decoder, as in `server.ingest.uplink`.
+                    log.exception("stored row poisons the decoder", device=row["device"])
+                    await self._keep_damaged(connection, place, row, repr(error))
                     continue
                 for column in found:
                     gathered.add(*column)
@@ -565,8 +634,13 @@ class Compactor:
         now_s = self._clock.monotonic_s()
         if self._retention_s is not None and now_s < self._retention_s:
             return
+        if self._owned_token != self._token:
+            return
         self._retention_s = now_s + RETENTION_S
         config, now_ns = self._config, self._clock.now_ns()
+        if self._token != ALONE_TOKEN:
+            # Of many machines one has a clock that is ahead: it must drop nothing for that.
+            now_ns = min(now_ns, await connection.fetchval(_NOW))
         dropped = await drop_before(connection, [CONTENTS], now_ns - config.content_days * DAY_NS)
         if config.raw_days:
             horizon_ns = now_ns - config.raw_days * DAY_NS

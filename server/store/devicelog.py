@@ -10,6 +10,14 @@ The key of a row is (device, boot, first number). A row that is stored already i
 one that overlaps with stored ones only the missing numbers are stored. So the same append again,
 after whatever loss of an answer, changes nothing.
 
+Several gateways may write for one boot. Each append that changes something is the boot's next turn
+(1, 2, 3 …), kept with its rows and, the last one, with the boot. The statement locks the rows of
+its boots, in the order that all keep, and compares them with what it sees: what it sees is what was
+there when it began, so of a boot on which another one has committed meanwhile it writes nothing,
+and is repeated. Of a boot it writes all or nothing as well where something is known already; the
+rest is cut out and comes with the repetition. A state that was not made from the boot's last turn
+is refused (`StaleState`): who made it reads the new one and decodes again.
+
 What waits is bounded in bytes, over all and for each device; beyond it an append is refused. Where
 the database is away, all that wait are told so, and none is acknowledged.
 """
@@ -25,7 +33,7 @@ import asyncpg
 import structlog
 
 from server.clock import Clock
-from server.errors import StoreAway, StoreError, StoreFull
+from server.errors import StaleState, StoreAway, StoreError, StoreFull
 from server.store.appends import Append, Appended, Piece, Ranges, missing_of
 from server.store.connection import DATABASE_ERRORS, connect, first_line
 from server.store.refusals import RefusalCounts
@@ -45,79 +53,114 @@ REFUSALS_S = 1.0
 TRIAL_S = 5.0
 TRIAL_BYTES = 256 * 1024
 CLOSE_TIMEOUT_S = 5.0
+TRIES = 100
+"""So often a boot is tried that others write for at the same time; each time one of them has
+committed."""
+
+OPEN, CLOSED, OVERTAKEN, STALE, KNOWN, ABSENT = range(6)
+"""What became of a boot: written; or nothing of it, because the cycle ended, another writer has
+committed, its state is an old one, something of it is stored already, it is not in the table."""
 
 _APPEND = f"""
 WITH {GATE}, given AS (
     SELECT * FROM unnest(
-        $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-        $7::bigint[], $8::bytea[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[],
-        $13::bigint[], $14::bigint[]
-    ) AS given(device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns, body, vin,
-               readings, transmitted, suppressed, bytes_plain, bytes_sent)
-), fresh AS (
-    INSERT INTO hot (device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns,
-                     written_ns, body, cycle, slot)
-    SELECT device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns, $15, body,
-           (SELECT cycle FROM gate), (SELECT cycle FROM gate) % 4
-    FROM given
+        $1::int[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::bigint[], $10::bytea[], $11::text[], $12::bigint[], $13::bigint[],
+        $14::bigint[], $15::bigint[], $16::bigint[]
+    ) AS given(place, step, device, boot, seq_first, seq_last, session_id, time_min_ns,
+               time_max_ns, body, vin, readings, transmitted, suppressed, bytes_plain, bytes_sent)
+), touched AS MATERIALIZED (
+    SELECT * FROM unnest($18::int[], $19::text[], $20::bigint[], $21::bigint[], $22::int[],
+                         $23::bytea[])
+        AS touched(place, device, boot, made_from, steps, state)
+), locked AS MATERIALIZED (
+    -- In the order that they are given in, which all writers keep. A row that another writer has
+    -- changed since this statement began is another one than it sees.
+    SELECT touched.place, now.turn, now.ctid AS row, now.ctid <> seen.ctid AS is_overtaken
+    FROM touched, LATERAL (
+        SELECT ctid FROM device_boots boots
+        WHERE boots.device = touched.device AND boots.boot = touched.boot OFFSET 0
+    ) AS seen, LATERAL (
+        SELECT ctid, turn FROM device_boots boots
+        WHERE boots.device = touched.device AND boots.boot = touched.boot FOR NO KEY UPDATE
+    ) AS now
     WHERE EXISTS (SELECT FROM gate)
+), known AS (
+    SELECT DISTINCT place FROM given
     -- Stored rows never overlap, so the nearest one before the end decides.
-    AND coalesce((
+    WHERE coalesce((
         SELECT stored.seq_last FROM hot stored
         WHERE stored.device = given.device AND stored.boot = given.boot
           AND stored.seq_first <= given.seq_last
         ORDER BY stored.seq_first DESC LIMIT 1
-    ) < given.seq_first, true)
+    ) >= given.seq_first, false)
     -- What is in segments: a row has numbers of two buckets at most.
-    AND NOT coalesce((
+    OR coalesce((
         SELECT numbers && int8multirange(int8range(given.seq_first, given.seq_last, '[]'))
         FROM stored_numbers stored
         WHERE stored.device = given.device AND stored.boot = given.boot
           AND stored.bucket = given.seq_first >> 24
     ), false)
-    AND (given.seq_first >> 24 = given.seq_last >> 24 OR NOT coalesce((
+    OR given.seq_first >> 24 <> given.seq_last >> 24 AND coalesce((
         SELECT numbers && int8multirange(int8range(given.seq_first, given.seq_last, '[]'))
         FROM stored_numbers stored
         WHERE stored.device = given.device AND stored.boot = given.boot
           AND stored.bucket = given.seq_last >> 24
-    ), false))
-    AND (given.boot <> 0 OR (
-        SELECT count(*) FROM stored_contents stored
+    ), false)
+    OR given.boot = 0 AND EXISTS (
+        SELECT FROM stored_contents stored
         WHERE stored.device = given.device AND stored.number = given.seq_first
-    ) = 0)
-    ON CONFLICT DO NOTHING
-    RETURNING device, boot, seq_first
-), added AS (
-    SELECT given.* FROM given JOIN fresh USING (device, boot, seq_first)
-), touched AS (
-    SELECT * FROM unnest($16::text[], $17::bigint[], $18::bytea[]) AS touched(device, boot, state)
-    WHERE EXISTS (SELECT FROM gate)
+    )
+), boots_now AS MATERIALIZED (
+    SELECT touched.*, locked.turn, locked.row, CASE
+        WHEN NOT EXISTS (SELECT FROM gate) THEN {CLOSED}
+        WHEN locked.is_overtaken THEN {OVERTAKEN}
+        WHEN locked.row IS NULL THEN {ABSENT}
+        WHEN touched.made_from <> locked.turn THEN {STALE}
+        WHEN known.place IS NOT NULL THEN {KNOWN}
+        ELSE {OPEN}
+    END AS outcome
+    FROM touched LEFT JOIN locked USING (place) LEFT JOIN known USING (place)
+), turns AS MATERIALIZED (
+    -- By place, from 1 on; -1: this boot is not written.
+    SELECT array_agg(CASE outcome WHEN {OPEN} THEN turn ELSE -1 END ORDER BY place) AS turns
+    FROM boots_now
+), fresh AS (
+    INSERT INTO hot (device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns,
+                     written_ns, body, cycle, slot, turn)
+    SELECT device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns, $17, body,
+           (SELECT cycle FROM gate), (SELECT cycle FROM gate) % 4,
+           (SELECT turns FROM turns)[place] + step
+    FROM given WHERE (SELECT turns FROM turns)[place] >= 0
 ), sums AS (
-    SELECT touched.device, touched.boot, touched.state, max(vin) AS vin,
+    SELECT place, max(vin) AS vin,
            sum(readings)::bigint AS readings, sum(transmitted)::bigint AS transmitted,
            sum(suppressed)::bigint AS suppressed, sum(bytes_plain)::bigint AS bytes_plain,
            sum(bytes_sent)::bigint AS bytes_sent
-    FROM touched LEFT JOIN added USING (device, boot)
-    GROUP BY touched.device, touched.boot, touched.state
+    FROM given WHERE (SELECT turns FROM turns)[place] >= 0 GROUP BY place
 ), boots AS (
     UPDATE device_boots SET
-        last_ns = $15,
+        turn = boots_now.turn + boots_now.steps,
+        last_ns = $17,
         vin = CASE WHEN sums.vin <> '' THEN sums.vin ELSE device_boots.vin END,
         readings = device_boots.readings + coalesce(sums.readings, 0),
         transmitted = device_boots.transmitted + coalesce(sums.transmitted, 0),
         suppressed = device_boots.suppressed + coalesce(sums.suppressed, 0),
         bytes_plain = device_boots.bytes_plain + coalesce(sums.bytes_plain, 0),
         bytes_sent = device_boots.bytes_sent + coalesce(sums.bytes_sent, 0),
-        state = coalesce(sums.state, device_boots.state)
-    FROM sums
-    WHERE device_boots.device = sums.device AND device_boots.boot = sums.boot
-      AND (sums.readings IS NOT NULL OR sums.state IS NOT NULL)
+        state = coalesce(boots_now.state, device_boots.state)
+    FROM boots_now LEFT JOIN sums USING (place)
+    -- The places of the rows are known: no look into the index, and none through the table.
+    WHERE device_boots.ctid = ANY (ARRAY(SELECT row FROM boots_now WHERE outcome = {OPEN}))
+      AND device_boots.ctid = boots_now.row
 ), days AS (
     INSERT INTO device_days AS days
-    SELECT device, to_timestamp(($15 / 1000000000)::float8)::date, vin, sum(readings)::bigint,
+    SELECT device, to_timestamp(($17 / 1000000000)::float8)::date, vin, sum(readings)::bigint,
            sum(transmitted)::bigint, sum(suppressed)::bigint, sum(bytes_plain)::bigint,
            sum(bytes_sent)::bigint
-    FROM added GROUP BY device, vin
+    FROM given WHERE (SELECT turns FROM turns)[place] >= 0
+    -- In one order, so that no two writers wait for each other.
+    GROUP BY device, vin ORDER BY device, vin
     ON CONFLICT (device, day, vin) DO UPDATE SET
         readings = days.readings + excluded.readings,
         transmitted = days.transmitted + excluded.transmitted,
@@ -125,9 +168,7 @@ WITH {GATE}, given AS (
         bytes_plain = days.bytes_plain + excluded.bytes_plain,
         bytes_sent = days.bytes_sent + excluded.bytes_sent
 )
-SELECT device, boot, seq_first FROM fresh
-UNION ALL
-SELECT '', 0, 0 WHERE NOT EXISTS (SELECT FROM gate)
+SELECT outcome, turn FROM boots_now ORDER BY place
 """
 
 _OVERLAPS = """
@@ -165,8 +206,27 @@ class _Waiting:
         self.append = append
         self.size_bytes = size_bytes
         self.done: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-        self.stored: list[Piece] = []
+        self.pieces: Sequence[Piece] = append.pieces  # that are not known to be stored
         self.duplicates = 0
+        self.is_settled = False
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything of it is to be written."""
+        return bool(self.pieces) or self.append.state is not None
+
+
+class _Boot:
+    """What a group has of one boot: each append becomes a turn."""
+
+    def __init__(self) -> None:
+        self.waiting: list[_Waiting] = []
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Device and boot."""
+        append = self.waiting[0].append
+        return append.device, append.boot
 
 
 class DeviceLog:
@@ -180,6 +240,8 @@ class DeviceLog:
     Attributes:
         failing: why the last commit failed; empty while commits succeed.
         commits: groups committed.
+        overtaken: boots that were tried again because another gateway had written for them.
+        stale: appends refused because their state was not made from the newest one.
         waiting_bytes: bytes that wait now.
         refusals: counts of what was refused, written now and then.
         committed: called after each commit, with its bytes.
@@ -188,6 +250,8 @@ class DeviceLog:
     def __init__(self, url: str, *, clock: Clock, waiting_bytes: int = WAITING_BYTES) -> None:
         self.failing = ""
         self.commits = 0
+        self.overtaken = 0
+        self.stale = 0
         self.waiting_bytes = 0
         self.refusals = RefusalCounts(self._refused)
         self.committed: Callable[[int], None] = lambda size_bytes: None
@@ -246,6 +310,7 @@ class DeviceLog:
 
         Raises:
             StoreFull: there is no room.
+            StaleState: nothing is committed: another gateway has gone on from that state.
             StoreAway: it may or may not be committed; try the same again.
         """
         size_bytes = append.size_bytes
@@ -325,6 +390,7 @@ class DeviceLog:
             await self._commit(group)
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             # One of them cannot be stored at all: it must not keep the others out.
+            group = [waiting for waiting in group if not waiting.is_settled]
             if len(group) == 1:
                 self._refuse_content(first_line(error), group[0])
                 return
@@ -339,22 +405,58 @@ class DeviceLog:
 
     async def _commit(self, group: Sequence[_Waiting]) -> None:
         connection = await self._connected()
-        await self._sessions.open(
-            connection, [waiting.append for waiting in group], self._clock.now_ns()
-        )
-        missed = await self._insert(connection, [(w, w.append.pieces) for w in group], True)
-        if missed:
-            # At least partly known: what is left of them overlaps with nothing any more.
-            rest = [(w, await self._trim(connection, w, pieces)) for w, pieces in missed]
-            if any(pieces for _, pieces in rest):
-                await self._insert(connection, rest, False)
+        boots: dict[tuple[str, int], _Boot] = {}
+        for waiting in group:
+            key = waiting.append.device, waiting.append.boot
+            boots.setdefault(key, _Boot()).waiting.append(waiting)
+        # All gateways take the rows of boots in this order: no two wait for each other.
+        left = [boots[key] for key in sorted(boots)]
+        size_bytes = sum(waiting.size_bytes for waiting in group)
+        for _ in range(TRIES):
+            await self._sessions.open(
+                connection,
+                [waiting.append for boot in left for waiting in boot.waiting],
+                self._clock.now_ns(),
+            )
+            left = await self._try(connection, left)
+            if not left:
+                break
         self.commits += 1
         self._succeeded()
-        self.committed(sum(waiting.size_bytes for waiting in group))
-        for waiting in group:
-            self._account(waiting, -1)
-            if not waiting.done.done():
-                waiting.done.set_result(Appended(waiting.stored, waiting.duplicates))
+        self.committed(size_bytes)
+        for boot in left:
+            for waiting in boot.waiting:
+                self._refuse(waiting, StoreAway("too many write for this device at once"))
+
+    async def _try(self, connection: asyncpg.Connection, boots: Sequence[_Boot]) -> list[_Boot]:
+        """Commit boots; give those that are to be tried again."""
+        written = []
+        for boot in boots:
+            for waiting in boot.waiting:
+                if not waiting.has_work:
+                    self._settle(waiting, 0)
+            boot.waiting = [waiting for waiting in boot.waiting if not waiting.is_settled]
+            if boot.waiting:
+                written.append(boot)
+        again = []
+        outcomes = await self._insert(connection, written) if written else []
+        for boot, (outcome, turn) in zip(written, outcomes, strict=True):
+            if outcome == OPEN:
+                for step, waiting in enumerate(boot.waiting, 1):
+                    self._settle(waiting, turn + step)
+            elif outcome == STALE:
+                self._refuse_stale(boot, turn)
+            else:
+                again.append(boot)
+                if outcome == OVERTAKEN:
+                    self.overtaken += 1
+                elif outcome == ABSENT:
+                    self._sessions.forget_boot(*boot.key)
+        for boot, (outcome, _) in zip(written, outcomes, strict=True):
+            if outcome == KNOWN:
+                for waiting in boot.waiting:
+                    await self._trim(connection, waiting)
+        return again
 
     async def _write_trial(self) -> None:
         """Commit a row as devices' rows are, which nobody ever sees; say so where that works."""
@@ -380,70 +482,51 @@ class DeviceLog:
             self.failing = ""
 
     async def _insert(
-        self,
-        connection: asyncpg.Connection,
-        work: Sequence[tuple[_Waiting, Sequence[Piece]]],
-        with_state: bool,
-    ) -> list[tuple[_Waiting, list[Piece]]]:
-        """Commit pieces; give those of which something is stored already."""
+        self, connection: asyncpg.Connection, boots: Sequence[_Boot]
+    ) -> Sequence[tuple[int, int]]:
+        """Commit boots in one statement; give what became of each, and its turn before that."""
         rows = [
-            (w.append.device, w.append.boot, self._sessions.id_of(w.append), w.append.vin, piece)
-            for w, pieces in work
-            for piece in pieces
+            (place, step, waiting.append, self._sessions.id_of(waiting.append), piece)
+            for place, boot in enumerate(boots, 1)
+            for step, waiting in enumerate(boot.waiting, 1)
+            for piece in waiting.pieces
         ]
-        states: dict[tuple[str, int], bytes | None] = {}
-        for waiting, _ in work:
-            key = waiting.append.device, waiting.append.boot
-            states[key] = waiting.append.state if with_state else None
-        fresh = await self._fetch(
-            connection,
+        keys = [boot.key for boot in boots]
+        # Where an append has a state it is the only one of its boot in this group.
+        appends = [boot.waiting[-1].append for boot in boots]
+        found = await connection.fetch(
+            _APPEND,
             [row[0] for row in rows],
             [row[1] for row in rows],
+            [row[2].device for row in rows],
+            [row[2].boot for row in rows],
             [row[4].seq_first for row in rows],
             [row[4].seq_last for row in rows],
-            [row[2] for row in rows],
+            [row[3] for row in rows],
             [row[4].time_min_ns for row in rows],
             [row[4].time_max_ns for row in rows],
             [row[4].body for row in rows],
-            [row[3] for row in rows],
+            [row[2].vin for row in rows],
             [row[4].readings for row in rows],
             [row[4].transmitted for row in rows],
             [row[4].suppressed for row in rows],
             [row[4].bytes_plain for row in rows],
             [row[4].bytes_sent for row in rows],
             self._clock.now_ns(),
-            [key[0] for key in states],
-            [key[1] for key in states],
-            list(states.values()),
+            list(range(1, len(boots) + 1)),
+            [key[0] for key in keys],
+            [key[1] for key in keys],
+            [append.turn for append in appends],
+            [len(boot.waiting) for boot in boots],
+            [append.state for append in appends],
         )
-        if len(fresh) == len(rows):
-            for waiting, pieces in work:
-                waiting.stored += pieces
-            return []
-        stored = {tuple(row) for row in fresh}
-        missed = []
-        for waiting, pieces in work:
-            key = waiting.append.device, waiting.append.boot
-            waiting.stored += [piece for piece in pieces if (*key, piece.seq_first) in stored]
-            known = [piece for piece in pieces if (*key, piece.seq_first) not in stored]
-            if known:
-                missed.append((waiting, known))
-        return missed
+        return [(row["outcome"], row["turn"]) for row in found]
 
     @staticmethod
-    async def _fetch(connection: asyncpg.Connection, *columns: object) -> list[asyncpg.Record]:
-        while True:
-            fresh: list[asyncpg.Record] = await connection.fetch(_APPEND, *columns)
-            if not fresh or fresh[0]["device"]:
-                return fresh
-            # The cycle ended in this moment: nothing was done.
-
-    async def _trim(
-        self, connection: asyncpg.Connection, waiting: _Waiting, pieces: Sequence[Piece]
-    ) -> list[Piece]:
-        """Give what is missing of pieces that are known in part; count what is known."""
+    async def _trim(connection: asyncpg.Connection, waiting: _Waiting) -> None:
+        """Leave what is missing of pieces that are known in part; count what is known."""
         rest: list[Piece] = []
-        for piece in pieces:
+        for piece in waiting.pieces:
             append = waiting.append
             stored = await connection.fetch(
                 _OVERLAPS, append.device, append.boot, piece.seq_first, piece.seq_last
@@ -451,7 +534,13 @@ class DeviceLog:
             missing = missing_of(piece, [(row[0], row[1]) for row in stored])
             waiting.duplicates += piece.readings - sum(part.readings for part in missing)
             rest += missing
-        return rest
+        waiting.pieces = rest
+
+    def _settle(self, waiting: _Waiting, turn: int) -> None:
+        """Tell who waits that it is committed."""
+        self._end(waiting)
+        if not waiting.done.done():
+            waiting.done.set_result(Appended(waiting.pieces, waiting.duplicates, turn))
 
     # -- failures --------------------------------------------------------------------------------
     def _fail(self, reason: str, group: Sequence[_Waiting]) -> None:
@@ -461,14 +550,23 @@ class DeviceLog:
         self.failing = reason
         self._forget_connection()
         for waiting in group:
-            self._refuse(waiting, reason)
+            self._refuse(waiting, StoreAway(reason))
         self._fail_all(reason)
 
     def _refuse_content(self, reason: str, waiting: _Waiting) -> None:
         """Tell the one whose content the database does not take; it says nothing of others."""
         log.error("readings cannot be stored", device=waiting.append.device, reason=reason)
         self._forget_connection()
-        self._refuse(waiting, reason)
+        self._refuse(waiting, StoreAway(reason))
+
+    def _refuse_stale(self, boot: _Boot, turn: int) -> None:
+        for waiting in boot.waiting:
+            self.stale += 1
+            made_from = waiting.append.turn
+            found = f"turn {turn}: another gateway has gone on with device {boot.key[0]!r}"
+            self._refuse(
+                waiting, StaleState(f"expected a state of turn {made_from}, found {found}")
+            )
 
     def _forget_connection(self) -> None:
         """End the connection, whatever it was in the middle of: a new one knows nothing of it."""
@@ -479,13 +577,19 @@ class DeviceLog:
 
     def _fail_all(self, reason: str) -> None:
         while self._queue:
-            self._refuse(self._queue.popleft(), reason)
+            self._refuse(self._queue.popleft(), StoreAway(reason))
 
-    def _refuse(self, waiting: _Waiting, reason: str) -> None:
-        self._account(waiting, -1)
+    def _refuse(self, waiting: _Waiting, error: StoreError) -> None:
+        if waiting.is_settled:
+            return
+        self._end(waiting)
         if not waiting.done.done():
-            waiting.done.set_exception(StoreAway(reason))
+            waiting.done.set_exception(error)
             waiting.done.exception()  # seen: a caller that is gone is no news
+
+    def _end(self, waiting: _Waiting) -> None:
+        waiting.is_settled = True
+        self._account(waiting, -1)
 
     def _account(self, waiting: _Waiting, sign: int) -> None:
         device = waiting.append.device
@@ -502,9 +606,10 @@ class DeviceLog:
             return self._connection
         connection = await connect(self._url)
         try:
-            # Groups are joined with what was stored by hashing: a nested loop over a thousand
-            # rows, which a generic plan may choose, takes a hundred times as long.
-            await connection.execute("SET enable_nestloop = off")
+            # Parts of a group are joined by hashing: a nested loop over a thousand rows, which a
+            # generic plan may choose, takes a hundred times as long. What is stored is looked up by
+            # its index, however small the tables were when the plan was made.
+            await connection.execute("SET enable_nestloop = off; SET enable_seqscan = off")
         except BaseException:
             connection.terminate()
             raise

@@ -2,6 +2,9 @@
 
 One connection of its own writes. The key of a batch is (device, boot, first sequence number), so
 a batch that is written again after a lost answer changes nothing.
+
+Commits of a boot have numbers, 1, 2, 3 … (turns), by which other gateways see them in order; the
+last one stands in `link_turns`.
 """
 
 from __future__ import annotations
@@ -47,11 +50,9 @@ CONNECTION_ERRORS = (
 """After these the state of the connection is not known any more."""
 
 _INSERT = f"""
-WITH {GATE}, added AS (
-    INSERT INTO hot (device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns,
-                     written_ns, body, cycle, slot)
-    SELECT $1::text, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint,
-           $8::bigint, $9::bytea, cycle, cycle % 4
+WITH {GATE}, counted AS (
+    INSERT INTO link_turns AS kept (device, boot, turn, last_ns)
+    SELECT $1::text, $2::bigint, 1, $8::bigint
     FROM gate
     WHERE NOT EXISTS (
             SELECT FROM hot stored
@@ -61,9 +62,19 @@ WITH {GATE}, added AS (
             SELECT numbers @> $3::bigint FROM stored_numbers stored
             WHERE stored.device = $1 AND stored.boot = $2 AND stored.bucket = $3::bigint >> 24
         ), false)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (device, boot) DO UPDATE SET turn = kept.turn + 1, last_ns = excluded.last_ns
+    RETURNING turn
+), added AS (
+    INSERT INTO hot (device, boot, seq_first, seq_last, session_id, time_min_ns, time_max_ns,
+                     written_ns, body, cycle, slot, turn)
+    SELECT $1::text, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint,
+           $8::bigint, $9::bytea, cycle, cycle % 4, turn
+    FROM gate, counted
 )
-SELECT EXISTS (SELECT FROM gate)
+SELECT EXISTS (SELECT FROM gate) AS is_done, coalesce((SELECT turn FROM counted), (
+    SELECT turn FROM hot stored
+    WHERE stored.device = $1 AND stored.boot = $2 AND stored.seq_first = $3
+), 0) AS turn
 """
 
 
@@ -108,6 +119,10 @@ def _nobody(batch: Batch) -> None:
     """Nobody wants to know."""
 
 
+Turned = Callable[[int, int, str, int, bytes], None]
+"""Told of a commit: boot, turn, vehicle ("": not known), first number and body."""
+
+
 class HotLog:
     """Writes for one device; one at a time holds a device on a database.
 
@@ -121,6 +136,8 @@ class HotLog:
 
     Attributes:
         committed: called after each commit.
+        turned: called after each commit with its place among those of its boot; None: nobody
+            wants to know.
     """
 
     def __init__(
@@ -137,6 +154,7 @@ class HotLog:
         self.boot = boot
         self.session_id = 0
         self.committed: Callable[[Batch], None] = _nobody
+        self.turned: Turned | None = None
         self._url = url
         self._clock = clock
         self._vin = vin
@@ -177,7 +195,7 @@ class HotLog:
 
     def name_vehicle(self, vin: str) -> None:
         """Note the vehicle of the session; written with the next batch, or at the end."""
-        self._new_vin = vin
+        self._vin = self._new_vin = vin
 
     async def append(self, batch: Batch) -> None:
         """Commit a batch; connects again where the connection is gone.
@@ -186,18 +204,30 @@ class HotLog:
             StoreError, DATABASE_ERRORS: it may or may not be committed; try the same batch again.
         """
         connection = await self._connected()
-        boot, session_id = self.boot, self.session_id
+        boot, session_id, vin = self.boot, self.session_id, self._vin or ""
         try:
             if self._new_vin is not None:
                 await name_vehicle(connection, self.session_id, self._new_vin)
                 self._new_vin = None
             if batch.boot is not None:
-                boot = batch.boot
+                boot, vin = batch.boot, batch.vin
                 session_id = await earlier_session(
                     connection, self.device, boot, batch.vin, batch.time_min_ns, batch.time_max_ns
                 )
-            # False: the cycle ended in this moment, nothing was done.
-            while not await connection.fetchval(
+            turn = await self._insert(connection, boot, session_id, batch)
+        except CONNECTION_ERRORS:
+            self._drop()
+            raise
+        self.committed(batch)
+        if self.turned is not None and turn:
+            self.turned(boot, turn, vin, batch.seq_first, batch.body)
+
+    async def _insert(
+        self, connection: asyncpg.Connection, boot: int, session_id: int, batch: Batch
+    ) -> int:
+        """Write a batch; give its turn, 0 where it is compacted already."""
+        while True:
+            row = await connection.fetchrow(
                 _INSERT,
                 self.device,
                 boot,
@@ -208,12 +238,11 @@ class HotLog:
                 batch.time_max_ns,
                 self._clock.now_ns(),
                 batch.body,
-            ):
-                pass
-        except CONNECTION_ERRORS:
-            self._drop()
-            raise
-        self.committed(batch)
+            )
+            assert row is not None
+            if row["is_done"]:
+                return int(row["turn"])
+            # The cycle ended in this moment: nothing was done.
 
     async def close(self) -> None:
         """Close the session and the connection; where the database is away, the next start

@@ -1,7 +1,8 @@
 """The newest reading of each signal of each device: gathered, and written now and then.
 
 What is gathered and not written yet is in memory; all else is in the table `latest`. After a crash
-the hot log has what was not written: `rebuild` reads it again.
+the hot log has what was not written: `rebuild` reads it again. Of several gateways each writes what
+it has committed; a reading that is older than the one in the table changes nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import asyncpg
@@ -25,6 +27,8 @@ log = structlog.get_logger("telerig.store")
 
 MOST_GATHERED = 50_000
 """Newest readings that wait to be written, at most; beyond, those that come first stay."""
+HURRY_GATHERED = MOST_GATHERED // 4
+"""So many are written at once, and not when their time has come."""
 WRITE_ROWS = 5000
 CLOSE_TIMEOUT_S = 3.0
 LATE_NS = 60_000_000_000
@@ -45,7 +49,7 @@ _WRITE = """
 _READ = "SELECT signal, boot, time_ns, value, state FROM latest WHERE device = $1"
 _MISSED = """
     SELECT device, boot, body FROM hot
-    WHERE written_ns >= (SELECT coalesce(max(written_ns), 0) FROM latest) - $1
+    WHERE written_ns >= coalesce($3, (SELECT coalesce(max(written_ns), 0) FROM latest)) - $1
       AND written_ns >= (SELECT max(written_ns) FROM hot) - $2
     ORDER BY written_ns
 """
@@ -120,15 +124,19 @@ class Latest:
                 found[signal] = newest
         return found
 
-    async def rebuild(self) -> None:
+    async def rebuild(self, since_ns: int | None = None) -> None:
         """Take what a crash has left unwritten from the hot log, and write it.
+
+        Args:
+            since_ns: when the crash was, UTC nanoseconds; None: after the last writing of anybody,
+                which is right where no other gateway has gone on.
 
         Raises:
             DATABASE_ERRORS: the database is away.
         """
         async with self._pool.acquire() as connection, connection.transaction(readonly=True):
             async for row in connection.cursor(
-                _MISSED, LATE_NS, REBUILT_NS, timeout=REBUILD_TIMEOUT_S
+                _MISSED, LATE_NS, REBUILT_NS, since_ns, timeout=REBUILD_TIMEOUT_S
             ):
                 self._take_body(row["device"], row["boot"], row["body"])
                 await asyncio.sleep(0)
@@ -168,29 +176,39 @@ class Latest:
         elif before.time_ns <= newest.time_ns:
             self._gathered[key] = newest
 
-    def _arm(self) -> None:
-        if self._timer is None and self._task is None and not self._closing and self._gathered:
+    def _arm(self, *, may_hurry: bool = True) -> None:
+        if self._task is not None or self._closing or not self._gathered:
+            return
+        hurries = may_hurry and len(self._gathered) >= HURRY_GATHERED
+        if self._timer is not None and hurries:
+            self._timer.cancel()
+            self._timer = None
+            self._begin()
+        elif self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._wait_s, self._begin)
+            self._timer = loop.call_later(0.0 if hurries else self._wait_s, self._begin)
 
     def _begin(self) -> None:
         self._timer = None
         self._task = asyncio.create_task(self._run(), name="latest")
 
     async def _run(self) -> None:
+        is_written = False
         try:
             await self._write()
+            is_written = True
         except (*DATABASE_ERRORS, StoreError) as error:
             # Whoever commits says so; what could not be written is gathered still.
             log.debug("newest values not written yet", reason=first_line(error))
         except Exception:
             log.exception("newest values not written")  # a task boundary
         self._task = None
-        self._arm()
+        self._arm(may_hurry=is_written)
 
     async def _write(self) -> None:
         while self._gathered:
-            rows = list(self._gathered.items())[:WRITE_ROWS]
+            # In one order, so that no two gateways wait for each other.
+            rows = sorted(islice(self._gathered.items(), WRITE_ROWS))
             async with self._pool.acquire() as connection:
                 await connection.execute(
                     _WRITE,

@@ -6,28 +6,24 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from server.instances.shard import shard_of
 from server.store.appends import Append
 
-KNOWN_SESSIONS = 10_000
+KNOWN_SESSIONS = 50_000
 """Sessions that are remembered; others are looked up again."""
+OPENED_AT_ONCE = 100
+"""Sessions that are opened in one statement: other gateways wait for it."""
 
 _KNOWN = """
-SELECT device, boot, session_id FROM device_boots
-JOIN unnest($1::text[], $2::bigint[]) AS asked(device, boot) USING (device, boot)
-"""
-_CLOSE = """
-UPDATE sessions SET closed_how = 'restarted', closed_ns = greatest(opened_ns, coalesce(
-    (SELECT last_ns FROM device_boots WHERE device_boots.session_id = sessions.id), $3))
-WHERE device = $1 AND remote AND closed_ns IS NULL AND boot NOT IN (0, $2)
+SELECT asked.device, asked.boot, found.session_id
+FROM unnest($1::text[], $2::bigint[]) AS asked(device, boot), LATERAL (
+    SELECT session_id FROM device_boots boots
+    WHERE boots.device = asked.device AND boots.boot = asked.boot OFFSET 0
+) AS found
 """
 _OPEN = """
-INSERT INTO sessions (device, boot, vin, opened_ns, remote)
-VALUES ($1, $2, nullif($3, ''), $4, true)
-ON CONFLICT (device, boot) WHERE remote DO UPDATE SET device = excluded.device RETURNING id
-"""
-_BOOT = """
-INSERT INTO device_boots (device, boot, session_id, vin, first_ns, last_ns)
-VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING
+SELECT device, boot, open_remote_session(device, boot, vin, $4) AS session_id
+FROM unnest($1::text[], $2::bigint[], $3::text[]) AS asked(device, boot, vin)
 """
 _NAME = "UPDATE sessions SET vin = $2 WHERE id = $1"
 
@@ -46,6 +42,10 @@ class RemoteSessions:
         """Look everything up again."""
         self._ids.clear()
 
+    def forget_boot(self, device: str, boot: int) -> None:
+        """Look a boot up again."""
+        self._ids.pop((device, boot), None)
+
     async def open(
         self, connection: asyncpg.Connection, appends: Sequence[Append], now_ns: int
     ) -> None:
@@ -60,12 +60,11 @@ class RemoteSessions:
                 self._ids.clear()
                 asked = {(append.device, append.boot) for append in appends}
             await self._look_up(connection, asked)
+            await self._open(connection, appends, now_ns)
         for append in appends:
             key = append.device, append.boot
-            session = self._ids.get(key)
-            if session is None:
-                self._ids[key] = await _open(connection, append, now_ns), append.vin
-            elif append.vin and append.vin != session[1]:
+            session = self._ids[key]
+            if append.vin and append.vin != session[1]:
                 await connection.execute(_NAME, session[0], append.vin)
                 self._ids[key] = session[0], append.vin
 
@@ -74,14 +73,24 @@ class RemoteSessions:
         for row in rows:
             self._ids[row["device"], row["boot"]] = row["session_id"], ""
 
-
-async def _open(connection: asyncpg.Connection, append: Append, now_ns: int) -> int:
-    async with connection.transaction():
-        # Boot 0 is that of devices that count no boots: it begins nothing and ends nothing.
-        if append.boot:
-            await connection.execute(_CLOSE, append.device, append.boot, now_ns)
-        session_id = await connection.fetchval(
-            _OPEN, append.device, append.boot, append.vin, now_ns
-        )
-        await connection.execute(_BOOT, append.device, append.boot, session_id, append.vin, now_ns)
-    return int(session_id)
+    async def _open(
+        self, connection: asyncpg.Connection, appends: Sequence[Append], now_ns: int
+    ) -> None:
+        vins: dict[tuple[str, int], str] = {}
+        for append in appends:
+            if (append.device, append.boot) not in self._ids:
+                vins.setdefault((append.device, append.boot), append.vin)
+        # There is a lock for each shard, and all gateways take them in this order.
+        fresh = sorted(vins, key=lambda key: shard_of(key[0]))
+        for begin in range(0, len(fresh), OPENED_AT_ONCE):
+            keys = fresh[begin : begin + OPENED_AT_ONCE]
+            rows = await connection.fetch(
+                _OPEN,
+                [key[0] for key in keys],
+                [key[1] for key in keys],
+                [vins[key] for key in keys],
+                now_ns,
+            )
+            for row in rows:
+                key = row["device"], row["boot"]
+                self._ids[key] = row["session_id"], vins[key]

@@ -62,7 +62,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def wait_gone(pid: int, folder: Path, timeout_s: float = 5.0) -> None:
+def wait_gone(pid: int, folder: Path, timeout_s: float = 30.0) -> None:
     """Wait until neither process nor folder is left."""
     deadline_s = time.monotonic() + timeout_s
     while is_alive(pid) or folder.exists():

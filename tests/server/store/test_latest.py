@@ -11,7 +11,7 @@ from server.readings import Reading, State
 from server.store.appends import Append
 from server.store.devicelog import DeviceLog
 from server.store.hotlog import Batch, HotLog
-from server.store.latest import Latest, Newest
+from server.store.latest import HURRY_GATHERED, Latest, Newest
 from tests.server.store.test_compactor import T0_NS, piece
 
 RPM, SPEED = 12, 13
@@ -40,7 +40,24 @@ async def test_the_newest_is_kept(pool: asyncpg.Pool) -> None:
         assert (await latest.read(connection, "b"))[RPM] == Newest(T0_NS + 2000 * MS, 20.0, 0, 7)
     await latest.close()
     async with pool.acquire() as connection:
-        assert await connection.fetchval("SELECT value FROM latest WHERE signal = 12") == 1.0
+        assert (
+            await connection.fetchval(
+                "SELECT value FROM latest WHERE device = 'car' AND signal = 12"
+            )
+            == 1.0
+        )
+
+
+async def test_a_large_fleet_does_not_wait(pool: asyncpg.Pool) -> None:
+    """What would fill the memory is written long before its time."""
+    latest = Latest(pool, SystemClock(), 3600.0)
+    for number in range(HURRY_GATHERED // 20):
+        rows = [reading(signal, 5, 1.0) for signal in range(1, 21)]
+        latest.take_readings(f"car-{number}", 1, rows)
+    async with asyncio.timeout(20):
+        while latest.of("car-0"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await latest.close()
 
 
 async def test_a_crash_loses_no_newest_value(pool: asyncpg.Pool, database_url: str) -> None:
@@ -75,3 +92,18 @@ async def test_a_database_that_is_away(pool: asyncpg.Pool) -> None:
         await connection.execute("ALTER TABLE latest RENAME TO away")
     latest.take_readings("car", 1, [reading(RPM, 6, 1.0)])
     await latest.close()
+
+
+async def test_two_gateways_write_the_same_devices(pool: asyncpg.Pool) -> None:
+    """Neither waits for the other in a circle, whatever came first; the newest of both is there."""
+    names = [f"d{number:03}" for number in range(300)]
+    for turn in range(1, 6):
+        here, there = Latest(pool, SystemClock(), 60.0), Latest(pool, SystemClock(), 60.0)
+        for name in names:
+            here.take_readings(name, 1, [reading(RPM, 10 * turn, turn), reading(SPEED, turn, turn)])
+        for name in reversed(names):
+            there.take_readings(name, 1, [reading(SPEED, 10 * turn, -turn), reading(RPM, 1, 0.0)])
+        await asyncio.gather(here._write(), there._write())  # a deadlock would be an error
+    async with pool.acquire() as connection:
+        found = await connection.fetch("SELECT DISTINCT signal, value FROM latest ORDER BY signal")
+    assert [tuple(row) for row in found] == [(RPM, 5.0), (SPEED, -5.0)]
