@@ -27,6 +27,7 @@ from server.gateway import Gateway
 from server.history import routes as history
 from server.importer import routes as importer
 from server.ingest import routes as ingest
+from server.instances import routes as instances
 from server.live import routes as live
 from server.operation import routes as operation
 from server.origins import guards
@@ -58,6 +59,7 @@ def declared(gateway: Gateway) -> list[Endpoint | Socket]:
         *users.endpoints(gateway),
         *alerts.endpoints(gateway),
         *forward.endpoints(gateway),
+        *instances.endpoints(gateway),
         *provisioning.endpoints(gateway),
         *compat_alerts.endpoints(gateway),
         *compat.endpoints,

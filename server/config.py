@@ -76,6 +76,12 @@
     [forward]                       # to another gateway; see server.forward.config
     [outbound]                      # where the gateway may connect to; see server.outbound.config
 
+    [instances]                     # with others on one database; see server.instances.config
+    name = "gw-a"                   # absent, with all of the table: alone
+    bus = "notify"
+    lease_s = 1.0
+    live_ms = 20
+
     [provisioning]                  # of devices, by the gateway; see server.provisioning.config
     enabled = true
 
@@ -132,6 +138,7 @@ from server.dialects.config import DialectsConfig, parse_dialects
 from server.errors import CatalogueError, ConfigError
 from server.export.config import ExportConfig, parse_export
 from server.forward.config import ForwardConfig, read_forward
+from server.instances.config import InstancesConfig, read_instances
 from server.journal import JournalConfig, read_journal
 from server.links.registry import link_class
 from server.live.config import INTEGER_KEYS as LIVE_KEYS
@@ -172,6 +179,7 @@ _TEXT_KEYS: Mapping[str, tuple[str, ...]] = {
     "mail": ("host", "security", "user", "password", "sender", "recipients", "ca_file"),
     "forward": ("url", "key", "folder", "devices", "ca_file"),
     "journal": ("folder",),
+    "instances": ("name", "url", "bus", "ca_file"),
     "outbound": ("allow",),
     "provisioning": (),
     "store": (),
@@ -188,6 +196,7 @@ _INTEGER_KEYS: Mapping[str, tuple[str, ...]] = {
     "mail": ("port",),
     "forward": ("max_mb",),
     "journal": ("max_mb",),
+    "instances": ("live_ms",),
     "database": ("pool_size", "max_overflow"),
     "pipeline": ("queue_readings", "flush_ms", "publish_ms"),
 }
@@ -199,6 +208,7 @@ _FLAG_KEYS: Mapping[str, tuple[str, ...]] = {
     "log": ("requests",),
     "provisioning": ("enabled",),
 }
+_NUMBER_KEYS: Mapping[str, tuple[str, ...]] = {"instances": ("lease_s",)}
 SECRET_LENGTH = 16
 """Characters of a secret that somebody chose, at least."""
 PRODUCTION_SECRET_LENGTH = 32
@@ -307,6 +317,7 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     forward: ForwardConfig = ForwardConfig()
     outbound: OutboundConfig = OutboundConfig()
     provisioning: ProvisioningConfig = ProvisioningConfig()
+    instances: InstancesConfig | None = None
     links: tuple[LinkConfig, ...] = ()
     notes: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
@@ -380,6 +391,7 @@ def parse_config(text: str, file: str, env: Mapping[str, str]) -> GatewayConfig:
         forward=read_forward(top.section("forward")),
         outbound=read_outbound(top.section("outbound")),
         provisioning=read_provisioning(top.section("provisioning")),
+        instances=_instances(top, _device(gateway)),
         links=_links(top.section("links")),
         notes=tuple(notes),
         taken=tuple(sorted(names.values())),
@@ -389,6 +401,12 @@ def parse_config(text: str, file: str, env: Mapping[str, str]) -> GatewayConfig:
     if config.device in dict(config.api.device_keys):
         where = top.where.at("api")
         raise where.error("device_keys", "other devices than the gateway's own", config.device)
+    if config.instances is not None and (
+        config.database.url is None or not config.database.enabled
+    ):
+        expected = "[database] url and enabled: several gateways share one server"
+        found = "no url" if config.database.enabled else "enabled = false"
+        raise top.where.error("instances", expected, found)
     if env.get("APP_ENV") == "production":
         _check_production(config, top.where)
     return config
@@ -442,6 +460,7 @@ def _apply_environment(
             *_TEXT_KEYS[section],
             *_INTEGER_KEYS.get(section, ()),
             *_FLAG_KEYS.get(section, ()),
+            *_NUMBER_KEYS.get(section, ()),
         )
     }
     variables: dict[KeyPath, str] = {}
@@ -467,12 +486,19 @@ def _value(section: str, key: str, text: str) -> object:
         return _integer_text(text)
     if key in _FLAG_KEYS.get(section, ()):
         return {"true": True, "false": False}.get(text.strip().lower(), text)
+    if key in _NUMBER_KEYS.get(section, ()):
+        return _number_text(text)
     return text
 
 
 def _integer_text(text: str) -> int | str:
     """Give the number where the text is one; else the text, which is refused later."""
     return int(text) if re.fullmatch(r"[+-]?\d{1,18}", text.strip(), re.ASCII) else text
+
+
+def _number_text(text: str) -> float | str:
+    """Give the number where the text is one; else the text, which is refused later."""
+    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text.strip(), re.ASCII) else text
 
 
 def _device(section: Section, default: Any = "car-1") -> Any:
@@ -597,6 +623,10 @@ def _database(section: Section) -> DatabaseConfig:
     )
     section.done()
     return database
+
+
+def _instances(top: Section, device: str) -> InstancesConfig | None:
+    return read_instances(top.section("instances"), device) if top.has("instances") else None
 
 
 def _pipeline(section: Section) -> PipelineConfig:

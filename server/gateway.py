@@ -27,6 +27,10 @@ from server.ingest.link_services import GatewayServices
 from server.ingest.service import Ingest
 from server.ingest.uplink import Uplinks
 from server.ingest.uplink_store import UplinkStore
+from server.instances.instances import Instances
+from server.instances.shard import STORE
+from server.instances.takers import Takers
+from server.instances.unwritten import Unwritten
 from server.journal import Journal
 from server.keeping import Store
 from server.links.supervisor import LinkStatus, Supervisor
@@ -39,6 +43,7 @@ from server.pipeline import Pipeline
 from server.provisioning.jobs import Jobs
 from server.readings import Reading
 from server.replay.replays import Replays
+from server.sessions.news import SessionNews
 from server.store.compactor import Compactor
 from server.store.devicelog import DeviceLog
 from server.store.hotlog import Batch, HotLog
@@ -57,6 +62,7 @@ class Gateway:
         boot: number of this run, random.
         url: where the API is reached, `http://127.0.0.1:8000`; empty before it listens.
         hub: the live stream.
+        instances: other gateways on the same database, and what this one owns.
         seats: how many may listen.
         replays: recorded drives that are played.
         hotlog: the writer of the store.
@@ -68,6 +74,8 @@ class Gateway:
         users: people, their sessions, and what was done.
         guard: decides about every request.
         control: commands to devices.
+        session_news: changes of sessions, on the live stream.
+        takers: who hears of rows that change.
         ingest: takes what remote devices send.
         uplinks: takes the uplinks of edge loggers, from whatever link.
         link_services: what links may ask of the gateway.
@@ -83,6 +91,7 @@ class Gateway:
         http_limits: of connections; None before it listens.
         latest: newest published reading of each signal id.
         newest: newest committed reading of each signal of each device.
+        unwritten: those that a dead gateway has not written.
         compactor: makes segments of the hot log.
         started_ns: UTC nanoseconds.
     """
@@ -132,6 +141,7 @@ class Gateway:
             ring_bytes=live.resume_kb * 1024,
             bounds=Bounds(live.queue_messages, live.queue_kb * 1024),
         )
+        self.instances = Instances(config, boot, clock, self.hub)
         self.seats = Seats(live.clients, live.clients_per_user)
         self.replays = Replays(self, live.replays)
         self.control = Control(
@@ -146,8 +156,17 @@ class Gateway:
             standing=config.control.standing,
             allowed=config.control.allowed,
         )
+        self.session_news = SessionNews(
+            self.hub, pool, self.instances.changes, is_alone=self.instances.is_alone
+        )
+        self.takers = Takers(self)
         self.newest = Latest(pool, clock, config.store.latest_s)
-        self.compactor = Compactor(config.database.url or "", clock, config.store)
+        self.compactor = Compactor(
+            config.database.url or "",
+            clock,
+            config.store,
+            None if self.instances.is_alone else self._store_token,
+        )
         self.ingest = Ingest(self._device_log(), clock, self.hub)
         self.uplinks = Uplinks(self.ingest, UplinkStore(pool, clock), self.control, self.registry)
         self.link_services = GatewayServices(self.uplinks, self.registry, lambda: self.vin or "")
@@ -165,6 +184,8 @@ class Gateway:
             gateway=config.device,
             config=config.alerts,
             mail=config.mail,
+            leases=None if self.instances.is_alone else self.instances.leases,
+            changes=self.instances.changes,
         )
         data_dir = config.database.data_dir
         self.forward = Forward(
@@ -184,6 +205,18 @@ class Gateway:
                 lambda append, pieces: self.newest.take_pieces(append.device, append.boot, pieces)
             )
             hotlog.committed = self._batch_committed
+        if not self.instances.is_alone:
+            self.ingest.feed = self.instances.feed.committed
+            self.ingest.on_unsure.append(self.instances.feed.unsure)
+            self.instances.feed.on_turn.append(self.alerts.turn)
+            self.instances.feed.has_rules = lambda: self.alerts.has_rules
+            self.alerts.on_rules = self.instances.feed.listen
+            self.instances.feed.on_event.append(self.alerts.elsewhere)
+            hotlog.turned = self.instances.feed.link_committed
+            self.instances.leases.on_change.append(self._owned_changed)
+        self.unwritten = Unwritten(
+            self.newest.rebuild, self.instances.leases, self.instances.members
+        )
         self.http_counts = HttpCounts()
         self.http_limits: Limits | None = None
         self.latest: dict[int, Reading] = {}
@@ -210,6 +243,7 @@ class Gateway:
             await self.newest.rebuild()
             await self.alerts.start(self.vin or "")
             await self.users.open(self.url)
+            await self.instances.start(self.url)
         await self.forward.start()
 
     async def close(self) -> None:
@@ -223,6 +257,10 @@ class Gateway:
         await self.alerts.stop()
         await self.forward.stop()
         await self.compactor.close()
+        await self.unwritten.close()
+        await self.instances.close()
+        await self.takers.close()
+        await self.session_news.close()
         await self.newest.close()
         await self.control.close()
         await self.guard.close()
@@ -245,6 +283,15 @@ class Gateway:
         self.compactor.committed(len(batch.body))
         boot = self.boot if batch.boot is None else batch.boot
         self.newest.take_readings(self.config.device, boot, batch.newest)
+
+    def _store_token(self) -> int | None:
+        """Give the token of the store's lease; None while another gateway compacts."""
+        return self.instances.leases.token(STORE)
+
+    def _owned_changed(self, taken: frozenset[int], lost: frozenset[int]) -> None:
+        """Begin with what a new owner does."""
+        if STORE in taken:
+            self.compactor.look()
 
     def _key_refused(self, device: str, reason: str, example: str) -> None:
         """Count a refused request of a device."""

@@ -175,6 +175,8 @@ async def _run(
         stopped.cancel()
         reloading.cancel()
         await asyncio.gather(reloading, return_exceptions=True)
+        # First of all: another gateway takes over while this one writes what it has accepted.
+        await gateway.instances.leave()
         await links.stop()
         await gateway.pipeline.stop(FLUSH_TIMEOUT_S)
         with contextlib.suppress(TimeoutError):

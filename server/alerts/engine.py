@@ -365,6 +365,46 @@ class Engine:
         watch.value = watch.extreme = value
         watch.due_s = _NEVER
 
+    def restore_seen(
+        self, watch: Watch, last_ns: int, value: float, now_ns: int, now_s: float
+    ) -> None:
+        """Take note of the newest reading that an earlier owner has seen."""
+        if last_ns > watch.last_ns:
+            watch.last_ns = min(last_ns, now_ns)
+            watch.value = value
+            watch.seen_s = now_s - (now_ns - watch.last_ns) / 1e9
+
+    def due_since(self, watch: Watch, from_s: float) -> None:
+        """Have silence count from the newest reading that is known, and not before an instant."""
+        if watch.last_ns and watch.state is not State.FIRING:
+            self._arm(watch, max(watch.seen_s, from_s) + (watch.rule.body.stale_s or 0))
+
+    def take_off(self, device: str, is_later: Callable[[int], bool]) -> list[Watch]:
+        """Take the watches of some rules, by number, off a device; `put_on` puts them back."""
+        _, by_signal = self._of.get(device, ("", {}))
+        taken = [w for watches in by_signal.values() for w in watches if is_later(w.rule.id)]
+        for watch in taken:
+            by_signal[watch.rule.signal.id].remove(watch)
+        return taken
+
+    def put_on(self, watch: Watch) -> None:
+        """Put a watch back that was taken off."""
+        self._of[watch.device][1].setdefault(watch.rule.signal.id, []).append(watch)
+
+    def ended(self, watch: Watch, ended_ns: int) -> None:
+        """Go on where an alert has ended: readings up to there were looked at."""
+        watch.become(State.RESOLVED)
+        watch.since_ns = ended_ns
+        watch.last_ns = max(watch.last_ns, ended_ns)
+
+    def drop(self, is_lost: Callable[[str], bool]) -> None:
+        """Forget devices, as if they had never been heard: nothing ends."""
+        for device in [device for device in self._of if is_lost(device)]:
+            _, by_signal = self._of.pop(device)
+            for watches in by_signal.values():
+                for watch in watches:
+                    watch.due_s = _NEVER
+
     # -- time -----------------------------------------------------------------------------------
     def _arm(self, watch: Watch, due_s: float) -> None:
         watch.due_s = due_s
@@ -393,14 +433,26 @@ class Engine:
         while (due_s := self.next_due_s) is not None and due_s <= now_s:
             _, _, watch = heapq.heappop(self._due)
             watch.due_s = watch.queued_s = _NEVER
-            rule = watch.rule
-            if rule.id not in self._rules or self._rules[rule.id] is not rule:
-                continue
-            if rule.body.kind is Kind.STALE:
-                self._expire_stale(watch, now_ns, now_s)
-            elif watch.state is State.PENDING:
-                instant_ns = min(watch.since_ns + round(rule.duration_s * 1e9), now_ns)
-                self._fire(watch, instant_ns, watch.value)
+            self._expired(watch, now_ns, now_s)
+
+    def expire_device(self, device: str, now_ns: int, now_s: float) -> None:
+        """Fire what was due on one device, when its past is gone through."""
+        _, by_signal = self._of.get(device, ("", {}))
+        for watches in by_signal.values():
+            for watch in watches:
+                if watch.due_s <= now_s:
+                    watch.due_s = _NEVER
+                    self._expired(watch, now_ns, now_s)
+
+    def _expired(self, watch: Watch, now_ns: int, now_s: float) -> None:
+        rule = watch.rule
+        if rule.id not in self._rules or self._rules[rule.id] is not rule:
+            return
+        if rule.body.kind is Kind.STALE:
+            self._expire_stale(watch, now_ns, now_s)
+        elif watch.state is State.PENDING:
+            instant_ns = min(watch.since_ns + round(rule.duration_s * 1e9), now_ns)
+            self._fire(watch, instant_ns, watch.value)
 
     def _expire_stale(self, watch: Watch, now_ns: int, now_s: float) -> None:
         stale_s = watch.rule.body.stale_s or 0

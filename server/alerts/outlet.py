@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import msgspec
 import structlog
@@ -56,6 +56,7 @@ class Outlet:
         clock: for instants.
         group_s: what comes within so long goes into one message.
         interval_s: from one message to the next.
+        is_ours: tells whether this gateway is the one to tell of an alert, now.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Outlet:
         clock: Clock,
         group_s: float,
         interval_s: float,
+        is_ours: Callable[[Alert], bool] = lambda alert: True,
     ) -> None:
         self.target = target
         self.status = OutletStatus()
@@ -77,9 +79,11 @@ class Outlet:
         self._clock = clock
         self._group_s = group_s
         self._interval_s = interval_s
+        self._is_ours = is_ours
         self._waiting: dict[int, Alert] = {}
         self._sending: dict[int, str] = {}
         self._known: dict[int, str] = {}
+        self._left: set[int] = set()  # to another gateway, while they were being sent
         self._more = 0
         self._number = 0
         self._next_s = float("-inf")
@@ -114,6 +118,14 @@ class Outlet:
         self._known[alert.id] = state
         self._told(alert)
 
+    def drop(self, alerts: Collection[int]) -> None:
+        """Leave alerts, by number, to another gateway, which tells them from now on."""
+        self._left.update(alerts)
+        for number in alerts:
+            self._waiting.pop(number, None)
+            self._known.pop(number, None)
+        self.status.waiting = len(self._waiting)
+
     async def stop(self) -> None:
         """End; what waits is told after the next start."""
         task, self._task = self._task, None
@@ -137,13 +149,18 @@ class Outlet:
             if not taken and not more:
                 continue
             self._next_s = self._clock.monotonic_s() + self._interval_s
+            self._left.clear()
             self._sending = {alert.id: alert.state for alert in taken}
-            await self._tell(taken, more)
+            told = await self._tell(taken, more)
             sent, self._sending = self._sending, {}
             for alert in taken:
-                self._learn(alert, sent[alert.id])
+                if alert.id in told:
+                    self._learn(alert, sent[alert.id])
+                elif alert.id not in self._left:
+                    self.add(alert)
 
-    async def _tell(self, alerts: list[Alert], more: int) -> None:
+    async def _tell(self, alerts: list[Alert], more: int) -> set[int]:
+        """Tell, or give up; give the numbers of those that are done with."""
         self._number += 1
         now_ns = self._clock.now_ns()
         # As they are now: what follows must not change a message between its tries.
@@ -155,7 +172,14 @@ class Outlet:
             listed,
             more + len(alerts) - len(listed),
         )
+        done = {alert.id for alert in alerts}
         for wait_s in (*TRIES_S, None):
+            others = {one.id for one in alerts if one.id in self._left or not self._is_ours(one)}
+            if others:
+                done -= others
+                message = _without(message, others)
+            if not message.alerts and not message.more:
+                return done
             try:
                 await self._send(message)
             except (HookRefused, MailRefused) as error:
@@ -176,11 +200,17 @@ class Outlet:
                 self.status.sent += 1
                 self.status.error = ""
                 self.status.last_ns = self._clock.now_ns()
-                return
+                return done
         self.status.given_up += 1
         log.error("alerts not told", target=self.target.name, alerts=len(alerts))
+        return done
 
     def _failed(self, error: Exception) -> None:
         self.status.failed += 1
         self.status.error = str(error)
         log.warning("alert not sent yet", target=self.target.name, reason=str(error))
+
+
+def _without(message: Message, others: set[int]) -> Message:
+    kept = [alert for alert in message.alerts if alert.id not in others]
+    return msgspec.structs.replace(message, alerts=kept)

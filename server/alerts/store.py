@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -12,6 +12,7 @@ import structlog
 from server.alerts.alert import Alert, Silence, StoredRule
 from server.alerts.rule import RuleBody
 from server.alerts.target import Target
+from server.instances.lease import fenced
 
 log = structlog.get_logger("telerig.alerts")
 
@@ -31,6 +32,7 @@ _WRITE = (
     f"INSERT INTO alerts ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _CHANGING)
 )
+_NO_PLACES: Mapping[int, int] = {}
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(RuleBody)
 
@@ -170,17 +172,29 @@ class AlertStore:
             )
 
     # -- alerts ---------------------------------------------------------------------------------
-    async def write(self, alerts: Sequence[Alert]) -> None:
-        """Write alerts as they are, all or none."""
+    async def write(self, alerts: Sequence[Alert], places: Mapping[int, int] = _NO_PLACES) -> None:
+        """Write alerts as they are, all or none.
+
+        Args:
+            alerts: all of them of devices in these places.
+            places: with the token of each; none: this gateway is alone.
+
+        Raises:
+            Fenced: a place has another owner now.
+        """
         rows = [tuple(getattr(alert, name) for name in _FIELDS) for alert in alerts]
         async with self._pool.acquire() as connection, connection.transaction():
+            for place in sorted(places):
+                await fenced(connection, place, places[place])
             await connection.executemany(_WRITE, rows)
 
-    async def latest(self) -> list[Alert]:
-        """Give the last alert of each rule and device."""
+    async def latest(self, since_ns: int = 0) -> list[Alert]:
+        """Give the last alert of each rule and device that is open, or has ended since then."""
         rows = await self._pool.fetch(
-            f"SELECT * FROM (SELECT DISTINCT ON (rule_id, device) * FROM ({_SELECT}) AS shown"
-            " ORDER BY rule_id, device, id DESC) AS latest ORDER BY id"
+            f"SELECT * FROM (SELECT DISTINCT ON (rule_id, device) * FROM ({_SELECT}"
+            " WHERE ended_ns IS NULL OR ended_ns >= $1) AS shown"
+            " ORDER BY rule_id, device, id DESC) AS latest ORDER BY id",
+            since_ns,
         )
         return [Alert(**row) for row in rows]
 
@@ -226,6 +240,15 @@ class AlertStore:
         """Give one alert."""
         row = await self._pool.fetchrow(f"{_SELECT} WHERE id = $1", alert_id)
         return None if row is None else Alert(**row)
+
+    async def acknowledged(self, numbers: Sequence[int]) -> list[tuple[int, int, str, str]]:
+        """Give number, instant, who and note of those of which somebody took note."""
+        rows = await self._pool.fetch(
+            "SELECT id, acked_ns, acked_by, note FROM alerts"
+            " WHERE id = ANY($1) AND acked_ns IS NOT NULL",
+            list(numbers),
+        )
+        return [tuple(row) for row in rows]
 
     async def acknowledge(self, alert_id: int, now_ns: int, by: str, note: str) -> None:
         """Write that somebody took note; the first one counts, a later note replaces."""

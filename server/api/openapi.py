@@ -39,6 +39,7 @@ TAGS = {
     "provisioning": "A new device gets its network and its key, from the gateway's own machine.",
     "users": "Users, signing in, tokens, the audit log.",
     "diagnostics": "Trouble codes and identifiers of a car.",
+    "instances": "Several gateways on one database.",
     "operation": "For who runs the gateway.",
     "older systems": "Paths of the systems before this one, where `[compat]` switches them on.",
     "document": "This document.",

@@ -5,12 +5,18 @@ until the device says something about it: an answer may be lost on its way. A de
 takes a command that it has already seen as a question for its result.
 
 The queue is a table, so that it survives a restart; what is open is held in memory as well, so
-that a device without commands costs no query. One gateway at a time serves a device.
+that a device without commands costs no query.
+
+Many gateways may work on one table. Each step of a command is one conditional update, so that it
+is handed out, answered and timed out by one of them, whichever the device asks. The others hear of
+it with the commit (`changed_elsewhere`) and do as if it were theirs: they publish it, once, and
+call the links that could hand it out now.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,13 +29,18 @@ from server.control.command import OPEN, RESULTS, Command, CommandResult, Comman
 from server.control.schema import SchemaError, check
 from server.control.standing import why_not_standing
 from server.control.templates import Template, TemplateText, read_templates
-from server.errors import CommandRefused, StoreError
+from server.errors import CommandRefused, StoreAway, StoreError
+from server.rereading import Rereading
 from server.store.connection import DATABASE_ERRORS, first_line
 
 log = structlog.get_logger("telerig.control")
 
 QUEUE_LIMIT = 32
-"""Open commands of one device; further ones are refused."""
+"""Open commands of one device, over all gateways; further ones are refused."""
+RESULT_TRIES = 5
+"""So often a result looks again at a command that changes in the very moment."""
+PUBLISHED_KEPT = 10_000
+"""Commands of which it is remembered which of their states were published."""
 RESEND_S = 5.0
 DETAIL_LIMIT = 4096
 PARAMETERS_LIMIT_BYTES = 4_096
@@ -42,6 +53,16 @@ _UNHEARD: Mapping[State, str] = {
     State.SENT: "the device did not answer in time",
     State.ACCEPTED: "the device accepted it and did not finish in time",
 }
+_RANK: Mapping[State, int] = {
+    State.QUEUED: 0,
+    State.SENT: 1,
+    State.ACCEPTED: 2,
+    State.TIMED_OUT: 3,
+    State.DONE: 4,
+    State.REFUSED: 4,
+    State.FAILED: 4,
+}
+"""A command never goes back."""
 _COLUMNS = (
     "id, device, name, parameters, state, detail, late, queued_ns, expires_ns, sent_ns, ended_ns"
 )
@@ -50,8 +71,21 @@ Publish = Callable[[CommandStatus], None]
 """Takes each change of a command; called in the event loop; never blocks."""
 
 
+_KEEP_TEMPLATES = """
+    WITH gone AS (DELETE FROM command_templates WHERE device = $1 AND name <> ALL ($2::text[]))
+    INSERT INTO command_templates (device, name, description, schema, told_ns)
+    SELECT $1, told.*, $5 FROM unnest($2::text[], $3::text[], $4::text[]) AS told
+    ON CONFLICT (device, name) DO UPDATE SET
+        description = excluded.description, schema = excluded.schema, told_ns = excluded.told_ns
+"""
+
+
 class _Open:
-    """A command that is not at its end, and the timer of its end."""
+    """A command that is not at its end, and the timer of its end.
+
+    Attributes:
+        sent_s: when this gateway handed it out, or heard that another one did.
+    """
 
     def __init__(self, status: CommandStatus, standing: bool) -> None:
         self.status = status
@@ -90,6 +124,11 @@ class Control:
         self._allowed = None if allowed is None else frozenset(allowed)
         self._open: dict[str, dict[int, _Open]] = {}
         self._templates: dict[str, list[Template]] = {}
+        self._templates_told = 0  # how often templates were changed elsewhere
+        # By number: the states that were published here, and those that others reached.
+        self._published: OrderedDict[int, set[State]] = OrderedDict()
+        self._reached: dict[int, list[State]] = {}
+        self._again = Rereading("commands", self._read_again)
         self._listeners: dict[str, list[Callable[[], None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loaded = False
@@ -107,18 +146,17 @@ class Control:
         for problem in problems:
             log.warning("template refused", device=device, reason=str(problem))
         if found != await self._own_templates(device):
-            async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute("DELETE FROM command_templates WHERE device = $1", device)
-                now_ns = self._clock.now_ns()
-                await connection.executemany(
-                    "INSERT INTO command_templates (device, name, description, schema, told_ns)"
-                    " VALUES ($1, $2, $3, $4, $5)",
-                    [
-                        (device, t.name, _clean(t.description), _json(t.parameters), now_ns)
-                        for t in found
-                    ],
+            told = self._templates_told
+            async with self._pool.acquire() as connection:
+                await connection.execute(
+                    _KEEP_TEMPLATES,
+                    device,
+                    [template.name for template in found],
+                    [_clean(template.description) for template in found],
+                    [_json(template.parameters) for template in found],
+                    self._clock.now_ns(),
                 )
-            self._templates[device] = found
+            self._keep_templates(device, found, told)
         return [str(problem) for problem in problems]
 
     async def templates(self, device: str) -> list[Template]:
@@ -130,6 +168,7 @@ class Control:
     async def _own_templates(self, device: str) -> list[Template]:
         found = self._templates.get(device)
         if found is None:
+            told = self._templates_told
             async with self._pool.acquire() as connection:
                 rows = await connection.fetch(
                     "SELECT name, description, schema FROM command_templates WHERE device = $1",
@@ -139,8 +178,21 @@ class Control:
                 Template(row["name"], row["description"], msgspec.json.decode(row["schema"]))
                 for row in rows
             ]
-            self._templates[device] = found
+            self._keep_templates(device, found, told)
         return found
+
+    def _keep_templates(self, device: str, found: list[Template], told: int) -> None:
+        """Hold templates in memory, unless others were told of since the table was asked."""
+        if told == self._templates_told:
+            self._templates[device] = found
+
+    def templates_changed_elsewhere(self, device: str) -> None:
+        """Read the templates of a device ("": of all) from the table when they are next needed."""
+        self._templates_told += 1
+        if device:
+            self._templates.pop(device, None)
+        else:
+            self._templates.clear()
 
     # From the operator.
 
@@ -161,25 +213,21 @@ class Control:
                 reason = await why_not_standing(connection, device, now_ns)
                 if reason:
                     raise CommandRefused(409, "vehicle", f"to stand for {name}", reason)
-            waiting = self._open.setdefault(device, {})
-            if len(waiting) >= QUEUE_LIMIT:
-                expected = f"fewer than {QUEUE_LIMIT} open commands of a device"
-                raise CommandRefused(429, "device", expected, f"{len(waiting)}; wait for results")
             row = await connection.fetchrow(
-                "INSERT INTO commands (device, name, parameters, state, queued_ns, expires_ns)"
-                f" VALUES ($1, $2, $3, 'queued', $4, $5) RETURNING {_COLUMNS}",
+                f"SELECT {_COLUMNS} FROM telerig_queue_command($1, $2, $3, $4, $5, $6)",
                 device,
                 name,
                 _json(parameters),
                 now_ns,
                 now_ns + round(timeout_s * 1e9),
+                QUEUE_LIMIT,
             )
+        if row is None:
+            expected = f"fewer than {QUEUE_LIMIT} open commands of a device"
+            raise CommandRefused(429, "device", expected, f"{QUEUE_LIMIT}; wait for results")
         status = _status(row)
-        self._watch(status)
         log.info("command queued", device=device, command=status.id, name=name)
-        self._publish(status)
-        for listener in list(self._listeners.get(device, ())):
-            listener()
+        self._follow(status)
         return status
 
     async def _check(self, device: str, name: str, parameters: Mapping[str, Any]) -> None:
@@ -261,21 +309,23 @@ class Control:
         waiting = self._open.get(device)
         if not waiting:
             return []
-        now_s = self._clock.monotonic_s()
-        due = [
-            command
-            for command in waiting.values()
-            if command.status.state in (State.QUEUED, State.SENT)
-            and (command.sent_s is None or now_s - command.sent_s >= RESEND_S)
-        ]
         handed = []
-        for command in due:
+        for command in list(waiting.values()):
+            if not self._is_due(command):  # asked here: another gateway may be handing them out
+                continue
             status = await self._hand_out(command)
             if status is not None:
                 expires_ms = status.expires_ns // 1_000_000
                 parameters = _json(status.parameters)
                 handed.append(Command(status.id, status.name, parameters, expires_ms))
         return handed
+
+    def _is_due(self, command: _Open) -> bool:
+        """Tell whether a command is to go to its device now."""
+        if command.status.state not in (State.QUEUED, State.SENT):
+            return False
+        sent_s = command.sent_s
+        return sent_s is None or self._clock.monotonic_s() - sent_s >= RESEND_S
 
     async def _hand_out(self, command: _Open) -> CommandStatus | None:
         """Note that a command goes out; a vehicle that has started to move does not get it."""
@@ -296,8 +346,8 @@ class Control:
             if reason:
                 return None
             changed = await self._change(connection, status, State.SENT, "")
-        if changed is not None:
-            command.sent_s = self._clock.monotonic_s()
+            if changed is None:  # another gateway has just handed it out, or it is over
+                await self._look_at(connection, status.id)
         return changed
 
     async def results(self, device: str, results: Iterable[CommandResult]) -> None:
@@ -317,6 +367,15 @@ class Control:
     async def _result(
         self, connection: asyncpg.Connection, device: str, result: CommandResult
     ) -> None:
+        for _ in range(RESULT_TRIES):
+            if await self._take_result(connection, device, result):
+                return
+        raise StoreAway(f"command {result.id} changes all the time: say its result again")
+
+    async def _take_result(
+        self, connection: asyncpg.Connection, device: str, result: CommandResult
+    ) -> bool:
+        """Take a result; False where the command was changed by somebody else meanwhile."""
         row = None
         if 0 < result.id < 2**63:
             row = await connection.fetchrow(
@@ -326,14 +385,18 @@ class Control:
             log.warning(
                 "result of no command", device=device, command=result.id, status=result.status
             )
-            return
+            return True
         status = _status(row)
         state = RESULTS[result.status]
+        is_late = status.state is State.TIMED_OUT
         if status.state in OPEN:
-            if state is not State.ACCEPTED or status.state is not State.ACCEPTED:
-                await self._change(connection, status, state, _clean(result.detail))
-        elif status.state is State.TIMED_OUT and state is not State.ACCEPTED:
-            await self._change(connection, status, state, _clean(result.detail), late=True)
+            is_news = state is not State.ACCEPTED or status.state is not State.ACCEPTED
+        else:
+            is_news = is_late and state is not State.ACCEPTED
+        if not is_news:
+            return True
+        detail = _clean(result.detail)
+        return await self._change(connection, status, state, detail, late=is_late) is not None
 
     # Changes and time-outs.
 
@@ -354,7 +417,8 @@ class Control:
             UPDATE commands SET state = $3, detail = $4, late = $5,
                 sent_ns = CASE WHEN $3 = 'sent' THEN $6 ELSE sent_ns END,
                 ended_ns = CASE WHEN $3 IN ('sent', 'accepted') THEN NULL ELSE $6 END
-            WHERE id = $1 AND state = $2 RETURNING {_COLUMNS}
+            WHERE id = $1 AND state = $2
+              AND ($3 <> 'sent' OR sent_ns IS NOT DISTINCT FROM $7) RETURNING {_COLUMNS}
             """,
             status.id,
             status.state,
@@ -362,11 +426,11 @@ class Control:
             detail,
             late,
             now_ns,
+            status.sent_ns,
         )
         if row is None:
             return None
         changed = _status(row)
-        self._watch(changed)
         if changed.state is not status.state:
             log.info(
                 "command",
@@ -376,8 +440,78 @@ class Control:
                 state=changed.state.value,
                 detail=changed.detail[:200],
             )
-            self._publish(changed)
+        self._follow(changed)
         return changed
+
+    def _follow(self, status: CommandStatus) -> None:
+        """Take a state that a command has reached, here or elsewhere; unless it went on since."""
+        published = self._published.get(status.id, set())
+        if any(_RANK[one] > _RANK[status.state] for one in published):
+            return
+        self._watch(status)
+        if status.state is State.SENT:
+            self._open[status.device][status.id].sent_s = self._clock.monotonic_s()
+        self._announce(status)
+
+    async def _look_at(self, connection: asyncpg.Connection, number: int) -> None:
+        """Take the state that somebody else has brought a command into."""
+        row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM commands WHERE id = $1", number)
+        if row is not None:
+            self._follow(_status(row))
+
+    def _announce(self, status: CommandStatus) -> None:
+        """Publish a state of a command once; tell the links that may hand it out now."""
+        published = self._published.setdefault(status.id, set())
+        self._published.move_to_end(status.id)
+        if len(self._published) > PUBLISHED_KEPT:
+            self._published.popitem(last=False)
+        if status.state in published:
+            return
+        published.add(status.state)
+        self._publish(status)
+        if status.state is State.QUEUED:
+            for listener in list(self._listeners.get(status.device, ())):
+                listener()
+
+    # What others do.
+
+    def changed_elsewhere(self, key: str) -> None:
+        """Take note of a state that a command has reached, `DEVICE NUMBER STATE`, whoever brought
+        it there; "": look at all that are open."""
+        if not key:
+            self._again.ask("")
+            return
+        _, number, state = key.rsplit(" ", 2)
+        if State(state) not in self._published.get(int(number), ()):
+            self._reached.setdefault(int(number), []).append(State(state))
+            self._again.ask(number)
+
+    async def _read_again(self, numbers: frozenset[str] | None) -> None:
+        """Read commands that others have changed: these, or all that are open here or there."""
+        await self._load()
+        asked = [*self._reached] if numbers is None else [int(number) for number in numbers]
+        if numbers is None:
+            asked += [number for waiting in self._open.values() for number in waiting]
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(
+                f"SELECT {_COLUMNS} FROM commands"
+                " WHERE id = ANY($1::bigint[]) OR ($2 AND state = ANY($3::text[])) ORDER BY id",
+                asked,
+                numbers is None,
+                list(OPEN),
+            )
+        found = {row["id"]: _status(row) for row in rows}
+        for number, status in found.items():
+            self._take_reached(status, self._reached.pop(number, []))
+        for number in set(asked) - found.keys():
+            self._reached.pop(number, None)
+
+    def _take_reached(self, status: CommandStatus, reached: Iterable[State]) -> None:
+        """Publish each state that a command has reached elsewhere, up to the one it is in now."""
+        for state in reached:
+            if _RANK[state] < _RANK[status.state]:  # it went on before it could be read
+                self._follow(msgspec.structs.replace(status, state=state, detail="", late=False))
+        self._follow(status)
 
     def _watch(self, status: CommandStatus) -> None:
         """Keep an open command and its timer; forget one that is at its end."""
@@ -417,6 +551,8 @@ class Control:
             async with self._pool.acquire() as connection:
                 detail = _UNHEARD[status.state]
                 changed = await self._change(connection, status, State.TIMED_OUT, detail)
+                if changed is None:  # another gateway, or a result, was first
+                    await self._look_at(connection, status.id)
         except (StoreError, *DATABASE_ERRORS) as error:
             log.warning("time-out not stored", command=status.id, reason=first_line(error))
             changed = None
@@ -437,11 +573,15 @@ class Control:
                     list(OPEN),
                 )
             for row in rows:
-                self._watch(_status(row))
+                status = _status(row)
+                self._watch(status)
+                if status.id not in self._reached:  # it was so before anybody listened
+                    self._published.setdefault(status.id, set()).add(status.state)
             self._loaded = True
 
     async def close(self) -> None:
         """End the timers; open commands stay open in the table."""
+        await self._again.close()
         for waiting in self._open.values():
             for command in waiting.values():
                 if command.timer is not None:

@@ -1,8 +1,9 @@
 """Which devices may send, and with which keys.
 
 The registry is held in memory, so that to authenticate costs microseconds and a flood of wrong
-keys no database. What this gateway changes counts from the next request on; what another gateway
-on the same database changes, within REFRESH_S.
+keys no database. What this gateway changes counts from the next request on; what is changed
+elsewhere on the same database, as soon as it is heard (`server.instances.changes`), and without
+that within REFRESH_S.
 """
 
 from __future__ import annotations
@@ -12,27 +13,36 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 import asyncpg
 import msgspec
 import structlog
 
 from server.clock import Clock
-from server.devices.key import SECRET_BYTES, Key
+from server.devices.key import DEVICE_ID, SECRET_BYTES, Key
+from server.devices.rate import Rate
 from server.devices.refused_keys import REASON, KeyRefusal
 from server.errors import DeviceConflict, StoreError, UnknownDevice
+from server.rereading import Rereading
 from server.store.connection import DATABASE_ERRORS, first_line
 
 log = structlog.get_logger("telerig.devices")
 
 REFRESH_S = 10.0
+REFRESH_TOLD_S = 60.0
+"""As REFRESH_S, while changes are heard: to read 10,000 devices holds up everything else."""
 REFRESH_RETRY_S = 1.0
 USED_WRITE_S = 30.0
 """How long an instant of last use waits to be written; a crash loses it."""
 LIVE_KEYS_LIMIT = 2
 OVERLAP_S = 86_400.0
 """How long a rotated key still works, where the caller does not say."""
+CHANGED_LIMIT = 2_000
+"""Devices that are read one by one when they have changed elsewhere; of more, all are read."""
+UNKNOWN_PER_S, UNKNOWN_BURST = 20.0, 100.0
+"""Keys that are not known, but may be of a device that another gateway has just registered, and are
+looked up for that: a flood of wrong ones costs no more queries."""
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -123,8 +133,25 @@ class Registry:
         # Whoever reads or changes the tables holds it: a read that was overtaken by a revoke
         # must not bring the key back.
         self._lock = asyncio.Lock()
+        self._again = Rereading("devices", self._read_again, CHANGED_LIMIT)
+        self._unknown: Rate | None = None
+        self._is_told: Callable[[], bool] = bool
         self.changed: list[Callable[[], None]] = []
         """Called when a key or device may have ended."""
+
+    def share(self, is_told: Callable[[], bool]) -> None:
+        """Count on other gateways that register devices: look an unknown one up, some a second.
+
+        Args:
+            is_told: tells whether changes are heard now.
+        """
+        self._unknown = Rate(UNKNOWN_PER_S, UNKNOWN_BURST, self._clock)
+        self._is_told = is_told
+
+    def changed_elsewhere(self, device: str) -> None:
+        """Read a device and its keys again ("": all of them), for they may have changed."""
+        if self._look_again_s is not None or self._lock.locked():
+            self._again.ask(device)
 
     async def authenticate(self, key: str) -> Device | None:
         """Give the device of a key; None where the key is unknown, revoked, expired, or its
@@ -142,16 +169,35 @@ class Registry:
         parsed = Key.parse(key)
         if parsed is None:
             return self._of_fixed(key)
+        sha256 = parsed.sha256
+        if self._unknown is not None and not self._was_given(parsed.device, sha256):
+            await self._look_up(parsed.device)
         entry = self._entries.get(parsed.device)
         if entry is None or not entry.device.active:
             return None
-        sha256 = parsed.sha256
         now_ns = self._clock.now_ns()
         for stored in entry.keys:
             if hmac.compare_digest(stored.sha256, sha256) and stored.is_live(now_ns):
                 self._note_use(stored.id, now_ns)
                 return entry.device, stored.id
         return self._of_fixed(key)
+
+    def _was_given(self, device: str, sha256: bytes) -> bool:
+        """Tell whether a key is one that is known, live or not."""
+        entry = self._entries.get(device)
+        if entry is None:
+            return False
+        known = (*entry.keys, *entry.ended)
+        return any(hmac.compare_digest(stored.sha256, sha256) for stored in known)
+
+    async def _look_up(self, device: str) -> None:
+        """Read a device that another gateway may have just registered, or given another key."""
+        if not DEVICE_ID.fullmatch(device) or self._unknown is None or self._unknown.take(""):
+            return
+        try:
+            await self._read_again(frozenset((device,)))
+        except (StoreError, *DATABASE_ERRORS) as error:
+            log.warning("unknown device not looked up", reason=first_line(error))
 
     def is_live(self, device: str, key: int | None) -> bool:
         """Tell whether a key that was right still is; None: one of the configuration."""
@@ -186,6 +232,8 @@ class Registry:
     async def find(self, device: str) -> Device | None:
         """Give a device by its id, active or not."""
         await self.fresh()
+        if self._unknown is not None and device not in self._entries and device != self._own:
+            await self._look_up(device)
         entry = self._entries.get(device)
         return entry.device if entry is not None else None
 
@@ -391,6 +439,7 @@ class Registry:
 
     async def close(self) -> None:
         """Write what is not written yet."""
+        await self._again.close()
         if self._used_timer is not None:
             self._used_timer.cancel()
             self._used_timer = None
@@ -418,7 +467,7 @@ class Registry:
                     if is_first:
                         await self._keep_fixed(connection)
                     self._entries = await _load(connection, None)
-                self._look_again_s = now_s + REFRESH_S
+                self._look_again_s = now_s + (REFRESH_TOLD_S if self._is_told() else REFRESH_S)
             except (StoreError, *DATABASE_ERRORS) as error:
                 if is_first:
                     raise
@@ -428,8 +477,17 @@ class Registry:
         self._tell()
 
     async def _reload(self, device: str) -> None:
+        await self._read_again(frozenset((device,)))
+
+    async def _read_again(self, devices: frozenset[str] | None) -> None:
         async with self._changing() as connection:
-            self._entries.update(await _load(connection, device))
+            found = await _load(connection, devices)
+            if devices is None:
+                self._entries = found
+            else:
+                for device in devices - found.keys():
+                    self._entries.pop(device, None)
+                self._entries.update(found)
         self._tell()
 
     def _tell(self) -> None:
@@ -523,26 +581,32 @@ class Registry:
         try:
             async with self._pool.acquire() as connection:
                 await connection.executemany(
-                    "UPDATE device_keys SET last_used_ns = $2 WHERE id = $1", list(used.items())
+                    "UPDATE device_keys SET last_used_ns = greatest(last_used_ns, $2)"
+                    " WHERE id = $1",
+                    list(used.items()),
                 )
         except DATABASE_ERRORS as error:
             self._used = used | self._used
             log.warning("last use of keys not written", reason=first_line(error))
 
 
-async def _load(connection: asyncpg.Connection, device: str | None) -> dict[str, _Entry]:
-    """Read all devices, or one."""
+async def _load(
+    connection: asyncpg.Connection, devices: Collection[str] | None
+) -> dict[str, _Entry]:
+    """Read all devices, or some."""
+    asked = () if devices is None else (list(devices),)
     rows = await connection.fetch(
         "SELECT id, name, vin, active, registered_ns FROM devices"
-        " WHERE $1::text IS NULL OR id = $1",
-        device,
+        + (" WHERE id = ANY($1::text[])" if asked else ""),
+        *asked,
     )
     keys: dict[str, list[_Stored]] = {}
     ended: dict[str, list[_Stored]] = {}
     for row in await connection.fetch(
         "SELECT device, id, sha256, expires_ns, revoked_ns FROM device_keys"
-        " WHERE $1::text IS NULL OR device = $1 ORDER BY id",
-        device,
+        + (" WHERE device = ANY($1::text[])" if asked else "")
+        + " ORDER BY id",
+        *asked,
     ):
         of = keys if row["revoked_ns"] is None else ended
         of.setdefault(row["device"], []).append(

@@ -17,6 +17,9 @@ Frames are JSON texts (`time_ns` UTC nanoseconds since 1970; `n`: number in the 
     {"type": "heartbeat", "n", "time_ns"}
     {"type": "dropped", "count"}       this client was too slow for that many messages
     {"type": "gap", "after", "resumes_at", "start_ns", "end_ns", "fetch"}   not kept any more
+    {"type": "gap", …, "device", "boot"}    of one device: committed by another gateway, compacted
+
+Of the links of another gateway, "link" and "stale" have its name as "device".
 
 Readings of the gateway's own links are published in parallel with their commit: a client that must
 not show what could still be lost waits for "stored". Those of remote devices are published after

@@ -7,7 +7,8 @@ within a few milliseconds goes out as one write; after a pause it goes out at on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 import structlog
@@ -34,6 +35,11 @@ CATCH_UP_BYTES = 65_536
 RING_BYTES = 4_194_304
 RESUME_S = 60.0
 """So long after the last client went its return is expected."""
+
+EVERYWHERE = frozenset({"alert", "link", "stale"})
+"""Events that clients of other gateways are told of as well."""
+REMOTE_STATES = 1000
+"""States of links of other gateways that are kept."""
 
 Place = tuple[Words, Selection]
 
@@ -139,6 +145,9 @@ class Hub:
 
     Attributes:
         number: of the newest event.
+        on_awake: called when somebody begins to listen, and when nobody does any more.
+        others: told of events that clients of other gateways should hear of.
+        late_ns: clocks of gateways differ by so much: a gap ends so much later.
     """
 
     def __init__(
@@ -152,6 +161,9 @@ class Hub:
         coalesce_s: float = COALESCE_S,
     ) -> None:
         self.number = 0
+        self.on_awake: Callable[[bool], None] | None = None
+        self.others: Callable[[dict[str, Any]], None] | None = None
+        self.late_ns = 0
         self._device = device
         self._boot = boot
         self._clock = clock
@@ -162,6 +174,7 @@ class Hub:
         self._clients: dict[LiveClient, Place] = {}
         self._links: dict[str, Notice] = {}
         self._stale: dict[str, Notice] = {}
+        self._remote: dict[tuple[str, str, str], Notice] = {}
         self._store: Notice | None = None
         self._is_awake = False
         self._sleep_timer: asyncio.TimerHandle | None = None
@@ -236,7 +249,8 @@ class Hub:
             "signals": SHORT_NAMES,
         }
         client.tell(encode(hello))
-        for notice in (*self._links.values(), *self._stale.values(), self._store):
+        states = (*self._links.values(), *self._stale.values(), *self._remote.values())
+        for notice in (*states, self._store):
             if notice is not None and client.selection.sees(notice.device):
                 client.offer(_chunk(client.words, notice))
 
@@ -261,7 +275,7 @@ class Hub:
             gap = self._ring.gap(known, self.number, self._clock.now_ns())
             if gap is not None:
                 self._gaps += 1
-                client.tell(_gap(gap))
+                client.tell(_gap(gap, self.late_ns))
                 known = gap.resumes_at - 1
             assert known is not None
             missed = self._ring.since(known, CATCH_UP_BYTES)
@@ -314,12 +328,22 @@ class Hub:
             self._is_awake = True
             # What happened while nobody was expected has no numbers: one stands for it all.
             self.number += 1
+            if self.on_awake is not None:
+                self.on_awake(True)
 
     def _sleep(self) -> None:
         self._sleep_timer = None
         if not self._clients:
             self._is_awake = False
             self._ring.clear()
+            if self.on_awake is not None:
+                self.on_awake(False)
+
+    @property
+    def sessions(self) -> frozenset[int]:
+        """Numbers of the sessions that clients listen to."""
+        asked = (client.selection.session for client in self._clients)
+        return frozenset(number for number in asked if number is not None)
 
     def end(self, reason: str, session: int | None = None) -> None:
         """Close the connections of all clients, or of those that listen to a session."""
@@ -381,6 +405,14 @@ class Hub:
 
     def event(self, content: dict[str, object]) -> None:
         """Publish anything else that has happened; `content` has "type"; the instant is added."""
+        self._tell_others(content)
+        self._event(content)
+
+    def _tell_others(self, content: dict[str, Any]) -> None:
+        if self.others is not None and content["type"] in EVERYWHERE:
+            self.others(content)
+
+    def _event(self, content: dict[str, object]) -> None:
         if self._is_awake:
             device = str(content.get("device", ""))
             self.emit(Notice({**content, "time_ns": self._clock.now_ns()}, device))
@@ -399,11 +431,13 @@ class Hub:
             "time_ns": self._clock.now_ns(),
         }
         self._links[status.name] = self._state(Notice(content, self._device))
+        self._tell_others(content)
 
     def stale(self, link: str, signals: tuple[int, ...], time_ns: int) -> None:
         """Publish which signals of a link are stale."""
         content = {"type": "stale", "link": link, "signals": signals, "time_ns": time_ns}
         notice = self._state(Notice(content, self._device))
+        self._tell_others(content)
         if signals:
             self._stale[link] = notice
         else:
@@ -419,6 +453,48 @@ class Hub:
         }
         notice = self._state(Notice(content))
         self._store = notice if reason else None
+
+    # Of other gateways.
+
+    def tell_states(self) -> None:
+        """Tell the other gateways how the links of this one are."""
+        for notice in (*self._links.values(), *self._stale.values()):
+            self._tell_others(notice.content)
+
+    def from_elsewhere(self, gateway: str, content: dict[str, Any]) -> None:
+        """Publish what another gateway has told; states of its links have its name."""
+        if content["type"] not in ("link", "stale"):
+            self._event(content)
+            return
+        name = str(content.get("name", content.get("link", "")))
+        place = gateway, str(content["type"]), name
+        content = {**content, "device": gateway}
+        known = self._remote.pop(place, None)
+        if known is not None and {**known.content, "time_ns": 0} == {**content, "time_ns": 0}:
+            self._remote[place] = known  # said again for somebody who has just come
+            return
+        notice = self._state(Notice(content, gateway))
+        if content["type"] == "link" or content.get("signals"):
+            self._remote[place] = notice
+        while len(self._remote) > REMOTE_STATES:
+            del self._remote[next(iter(self._remote))]
+
+    def gateway_gone(self, gateway: str) -> None:
+        """Take note that another gateway has gone: how its links are nobody knows."""
+        for place in [place for place in self._remote if place[0] == gateway]:
+            notice = self._remote.pop(place)
+            if place[1] == "link":
+                now_ns = self._clock.now_ns()
+                unknown = {"state": "unknown", "reason": "its gateway is gone", "time_ns": now_ns}
+                self._state(Notice({**notice.content, **unknown}, gateway))
+
+    def hole(self, device: str, boot: int, start_ns: int | None, end_ns: int) -> None:
+        """Publish that readings of a device, committed between these instants, are not in the
+        stream, and where to fetch them."""
+        if self._is_awake:
+            after = self.number
+            gap = Gap(after, after + 2, start_ns, end_ns + self.late_ns)
+            self.emit(Notice({**_gap_words(gap, device), "device": device, "boot": boot}, device))
 
     def _state(self, notice: Notice) -> Notice:
         if self._is_awake:
@@ -492,17 +568,20 @@ def _chunk(words: Words, event: Event) -> Chunk:
     return Chunk(said.blob, said.messages)
 
 
-def _gap(gap: Gap) -> bytes:
+def _gap(gap: Gap, late_ns: int) -> bytes:
+    gap = msgspec.structs.replace(gap, end_ns=gap.end_ns + late_ns)
+    return encode(_gap_words(gap, "{device}"))
+
+
+def _gap_words(gap: Gap, device: str) -> dict[str, Any]:
     times = f"&end_ns={gap.end_ns}"
     if gap.start_ns is not None:
         times = f"&start_ns={gap.start_ns}{times}"
-    return encode(
-        {
-            "type": "gap",
-            "after": gap.after,
-            "resumes_at": gap.resumes_at,
-            "start_ns": gap.start_ns,
-            "end_ns": gap.end_ns,
-            "fetch": f"/api/v1/readings?device={{device}}{times}",
-        }
-    )
+    return {
+        "type": "gap",
+        "after": gap.after,
+        "resumes_at": gap.resumes_at,
+        "start_ns": gap.start_ns,
+        "end_ns": gap.end_ns,
+        "fetch": f"/api/v1/readings?device={device}{times}",
+    }

@@ -23,8 +23,9 @@ class DoctorCommand:
     It reads the configuration as `telerig serve` does, changes nothing, and may run beside the
     gateway, best as the user that the gateway runs as.
 
-    looks at: configuration, HTTP port, database and its schema, disk, clock, serial ports and the
-    right to open them, CAN interfaces, TLS certificate, secrets, file limit
+    looks at: configuration, HTTP port, database and its schema, other gateways and their bus, disk,
+    clock, serial ports and the right to open them, CAN interfaces, TLS certificate, secrets, file
+    limit
 
     exit code: 0 nothing fails, 1 something does, 2 the configuration is wrong
     """
@@ -65,7 +66,7 @@ COMMAND = DoctorCommand()
 
 def examine(config: GatewayConfig, env: Mapping[str, str]) -> Iterator[Finding]:
     """Look at everything that a configuration needs of this machine."""
-    from server.operation.checks import database, http, links, machine
+    from server.operation.checks import database, http, instances, links, machine
 
     names = ", ".join(f"{link.name} ({link.kind})" for link in config.links) or "none"
     yield Finding("configuration", OK, f"right; links: {names}")
@@ -74,6 +75,7 @@ def examine(config: GatewayConfig, env: Mapping[str, str]) -> Iterator[Finding]:
     checks: tuple[Check, ...] = (
         http.port,
         database.database,
+        instances.instances,
         machine.disk,
         machine.clock,
         links.links,

@@ -150,6 +150,12 @@ def _store(gateway: Gateway) -> Iterator[Family]:
     log = gateway.ingest.log
     yield _counter("ingest_commits", "Commits of the log of remote devices.", log.commits)
     yield _gauge("ingest_waiting_bytes", "What waits for its commit.", log.waiting_bytes)
+    words = "Boots tried again because another gateway had written for them."
+    yield _counter("commits_overtaken", words, log.overtaken)
+    words = "Uplinks decoded again because another gateway had gone on with their device."
+    yield _counter("states_stale", words, log.stale)
+    words = "Packets refused because the decoder failed on them."
+    yield _counter("packets_poisoned", words, gateway.uplinks.poisoned)
     failing = [
         (("links",), float(bool(gateway.pipeline.failing))),
         (("devices",), float(bool(log.failing))),
@@ -218,6 +224,7 @@ def _rooms(gateway: Gateway) -> Iterator[Family]:
     yield from _compactor(gateway)
     yield from _alerts(gateway)
     yield from _forward(gateway)
+    yield from _instances(gateway)
     exports = gateway.exports
     yield _gauge("exports_running", "Downloads that run.", exports.running)
     yield _counter("exports_broken", "Downloads that did not come to their end.", exports.broken)
@@ -267,6 +274,52 @@ def _forward(gateway: Gateway) -> Iterator[Family]:
     ):
         samples = [((one.device,), float(getattr(one, field) or 0)) for one in streams]
         yield Family(kind, f"forward_{name}", words, ("device",), samples)
+
+
+def _instances(gateway: Gateway) -> Iterator[Family]:
+    instances = gateway.instances
+    leases, bus, feed = instances.leases, instances.bus, instances.feed
+    living = len(instances.members.living) or 1
+    yield _gauge("instances_living", "Gateways on the database.", living)
+    shards = sum(place >= 0 for place in leases.held)
+    yield _gauge("shards_held", "Shards of devices that this gateway owns.", shards)
+    stores = sum(place < 0 for place in leases.held)
+    yield _gauge("store_held", "1 while this gateway compacts.", stores)
+    yield _counter("lease_renewals", "Renewals of what is owned.", leases.counts.renewals)
+    yield _counter("lease_failed", "Renewals that failed.", leases.counts.failed)
+    yield _counter("lease_lost", "Leases that were over or taken away.", leases.counts.lost)
+    words = "Seconds by which the database's clock is ahead."
+    yield _gauge("database_clock_ahead_seconds", words, leases.ahead_s or 0.0)
+    changes = instances.changes
+    words = "Changes of keys, users, commands … that the database told of."
+    yield _counter("changes_heard", words, changes.heard)
+    words = "How often the connection that hears of changes was lost."
+    yield _counter("changes_cuts", words, changes.cuts)
+    words = "1 while changes are not heard."
+    yield _gauge("changes_failing", words, float(bool(changes.failing)))
+    yield _gauge("bus_failing", "1 while the bus does not work.", float(bool(bus.failing)))
+    for name, words, number in (
+        ("sent", "Messages to other gateways.", bus.counts.sent),
+        ("received", "Messages of other gateways.", bus.counts.received),
+        ("sent_bytes", "Bytes of them.", bus.counts.sent_bytes),
+        ("received_bytes", "Bytes of them.", bus.counts.received_bytes),
+        ("gaps", "How often messages may have been lost.", bus.counts.gaps),
+        ("dropped", "Messages that were not sent.", bus.counts.dropped),
+        ("malformed", "Messages that no gateway has sent.", bus.counts.malformed),
+    ):
+        yield _counter(f"bus_{name}", words, number)
+    for name, words, number in (
+        ("delivered", "Commits handed to live stream and rules.", feed.counts.delivered),
+        ("repaired", "Of them, read from the database.", feed.counts.repaired),
+        ("skipped", "Commits that nobody can be given any more.", feed.counts.skipped),
+        ("bad", "Messages and commits that could not be read, and were left out.", feed.counts.bad),
+    ):
+        yield _counter(f"feed_{name}", words, number)
+    yield _gauge("feed_waiting", "Commits that wait for an earlier one.", feed.waiting)
+    yield _gauge("feed_failing", "1 while missing commits cannot be read.", bool(feed.failing))
+    fenced = gateway.compactor.counts.fenced + _number(gateway.alerts, "fenced")
+    words = "Writes refused: what they were for has another owner."
+    yield _counter("writes_fenced", words, fenced)
 
 
 def _process() -> Iterator[Family]:

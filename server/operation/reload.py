@@ -3,6 +3,8 @@
 At once: links that are new, gone or changed; the log's format and level; the TLS certificate. The
 rest takes effect at the next start, and the log names it. A configuration that is wrong changes
 nothing.
+
+Where several gateways share a database, the order goes to all of them: each reads its own file.
 """
 
 from __future__ import annotations
@@ -52,9 +54,18 @@ class Reload:
         self.began = began
         self.ended = ended
         self.wanted = asyncio.Event()
+        self.is_to_tell = False
+        """The order came from this gateway's operator: the others are to be told."""
 
     def ask(self) -> None:
-        """Order a reload; call it in the event loop."""
+        """Order a reload of this gateway, and of those on the same database; call it in the event
+        loop."""
+        self.is_to_tell = True
+        self.wanted.set()
+
+    def heard(self, name: str) -> None:
+        """Take the order of another gateway's operator."""
+        log.info("reload ordered", by=name)
         self.wanted.set()
 
 
@@ -62,10 +73,14 @@ async def reload_forever(
     reload: Reload, gateway: Gateway, links: RunningLinks, tls: ssl.SSLContext | None
 ) -> None:
     """Carry out each order, until cancelled."""
+    gateway.takers.on_reload(reload.heard)
     while True:
         await reload.wanted.wait()
         reload.wanted.clear()
+        is_to_tell, reload.is_to_tell = reload.is_to_tell, False
         reload.began()
+        if is_to_tell:
+            await gateway.takers.tell_reload()
         try:
             said = await apply(reload.load(), gateway, links, tls)
             log.info("reloaded", changed="; ".join(said) or "nothing")

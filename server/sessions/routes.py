@@ -428,15 +428,7 @@ async def find_session(call: Call[Any, Any], sessions: Sessions) -> Session:
 
 def _tell(gateway: Gateway, session: Session) -> None:
     """Publish on the live stream that a session has changed."""
-    gateway.hub.event(
-        {
-            "type": "session",
-            "device": session.device,
-            "id": session.id,
-            "state": session.state,
-            "name": session.name,
-        }
-    )
+    gateway.session_news.told(session)
 
 
 async def list_sessions(call: Call[SessionsQuery, None]) -> SessionList:

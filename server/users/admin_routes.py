@@ -245,8 +245,6 @@ async def end_sessions(call: Call[None, None]) -> Ended:
 async def rotate_key(call: Call[None, KeyRotation]) -> RotatedKey:
     """Make another key."""
     made = await call.gateway.users.tokens.rotate(end_others=call.body.end_others)
-    if call.body.end_others:
-        call.gateway.guard.end_users()
     return RotatedKey(made.id, made.made_ns)
 
 

@@ -1,7 +1,7 @@
 """Users on the database itself, without a gateway: the first admin, and a forgotten password.
 
 Whoever can write the database is asked for nothing more. A gateway that runs on it sees what was
-changed within seconds (`server.users.directory.REFRESH_S`).
+changed at once (`server.instances.changes`).
 """
 
 from __future__ import annotations

@@ -2,15 +2,15 @@
 
 Held in memory, as the devices are (`server.devices.registry`): to admit a request asks no database,
 and a flood of wrong tokens none either. What this gateway changes counts from the next request on;
-what another gateway on the same database changes, within REFRESH_S. It is read when somebody first
-comes with a token or cookie.
+what is changed elsewhere on the same database, as soon as it is heard (`server.instances.changes`),
+and without that within REFRESH_S. It is read when somebody first comes with a token or cookie.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any
 
 import asyncpg
@@ -19,15 +19,21 @@ import structlog
 
 from server.api.role import Role
 from server.clock import Clock
+from server.devices.rate import Rate
 from server.errors import StoreError
+from server.rereading import Rereading
 from server.store.connection import DATABASE_ERRORS, first_line
 
 log = structlog.get_logger("telerig.users")
 
 REFRESH_S = 10.0
 REFRESH_RETRY_S = 1.0
+_KEYS = "keys"
 BROWSER = "browser"
 TOKEN = "token"
+UNKNOWN_PER_S, UNKNOWN_BURST = 20.0, 100.0
+"""Sessions that are not known, but may have begun on another gateway just now, and are looked up:
+a flood of wrong cookies costs no more queries."""
 
 
 class User(msgspec.Struct, frozen=True):
@@ -96,12 +102,53 @@ class Directory:
         self.keys: dict[str, TokenKey] = {}
         self.changed: list[Callable[[], None]] = []
         """Called when something here may have changed."""
+        self.keys_ended: list[Callable[[], None]] = []
+        """Called when a key of access tokens was ended before its time: it has leaked."""
         self._pool = pool
         self._clock = clock
         self._look_again_s: float | None = None
         # Whoever reads or changes the tables holds it: a read that was overtaken by a change must
         # not bring the old state back.
         self._lock = asyncio.Lock()
+        self._again = Rereading("users", self._read_again)
+        self._unknown: Rate | None = None
+
+    def share(self) -> None:
+        """Count on other gateways, where people sign in too: look unknown sessions up, some a
+        second."""
+        self._unknown = Rate(UNKNOWN_PER_S, UNKNOWN_BURST, self._clock)
+
+    def changed_elsewhere(self, user: str) -> None:
+        """Read a user, by number, with sessions and all token keys again ("": all users)."""
+        if self._look_again_s is not None or self._lock.locked():
+            self._again.ask(user)
+
+    def keys_changed_elsewhere(self, _: str) -> None:
+        """Read the token keys again."""
+        self.changed_elsewhere(_KEYS)
+
+    async def look_up(self, sha256: bytes = b"", session: int = -1) -> bool:
+        """Read who a session belongs to that is not known, by hash or number, and the token keys;
+        another gateway may have made them just now. Gives whether it was done.
+
+        Raises:
+            STORE_ERRORS: it could not be read.
+        """
+        if self._unknown is None or self._unknown.take(""):
+            return False
+        async with self._lock, self._pool.acquire() as connection:
+            user = await connection.fetchval(
+                "SELECT user_id FROM user_sessions WHERE sha256 = $1 OR before = $1 OR id = $2",
+                sha256,
+                session,
+            )
+            await self._read(connection, [] if user is None else [user])
+        self._tell()
+        return True
+
+    async def close(self) -> None:
+        """Read nothing more."""
+        await self._again.close()
 
     @property
     def is_read(self) -> bool:
@@ -151,7 +198,7 @@ class Directory:
         async with self._lock, self._pool.acquire() as connection:
             async with connection.transaction():
                 yield connection
-            await self._read(connection, user)
+            await self._read(connection, None if user is None else [user])
         self._tell()
 
     async def value(self, sql: str, *arguments: object) -> Any:
@@ -173,19 +220,26 @@ class Directory:
         for call in self.changed:
             call()
 
-    async def _read(self, connection: asyncpg.Connection, user: int | None) -> None:
+    async def _read_again(self, users: frozenset[str] | None) -> None:
+        async with self._lock, self._pool.acquire() as connection:
+            asked = None if users is None else [int(user) for user in users - {_KEYS}]
+            await self._read(connection, asked)
+        self._tell()
+
+    async def _read(self, connection: asyncpg.Connection, asked: Collection[int] | None) -> None:
+        """Read some users (None: all) with their sessions, and all keys."""
         users = await connection.fetch(
             "SELECT id, name, email, role, scope, active, made_ns, last_login_ns FROM users"
-            " WHERE $1::bigint IS NULL OR id = $1",
-            user,
+            " WHERE $1::bigint[] IS NULL OR id = ANY($1)",
+            asked,
         )
         sessions = await connection.fetch(
             "SELECT id, user_id, kind, made_ns, expires_ns, used_ns, address, agent, sha256, before"
-            " FROM user_sessions WHERE $1::bigint IS NULL OR user_id = $1",
-            user,
+            " FROM user_sessions WHERE $1::bigint[] IS NULL OR user_id = ANY($1)",
+            asked,
         )
         keys = await connection.fetch("SELECT id, secret, made_ns, retired_ns FROM token_keys")
-        self._forget(user)
+        self._forget(asked)
         for row in users:
             scope = None if row["scope"] is None else tuple(row["scope"])
             found = User(
@@ -206,13 +260,21 @@ class Directory:
             self.by_hash[bytes(sha256)] = row["id"]
             if before is not None:
                 self.overtaken[bytes(before)] = row["id"]
-        self.keys = {
-            row["id"]: TokenKey(row["id"], bytes(row["secret"]), row["made_ns"], row["retired_ns"])
-            for row in keys
-        }
+        before_keys, self.keys = (
+            self.keys,
+            {
+                row["id"]: TokenKey(
+                    row["id"], bytes(row["secret"]), row["made_ns"], row["retired_ns"]
+                )
+                for row in keys
+            },
+        )
+        if _has_leaked(before_keys, self.keys, self._clock.now_ns()):
+            for call in self.keys_ended:
+                call()
 
-    def _forget(self, user: int | None) -> None:
-        if user is None:
+    def _forget(self, users: Collection[int] | None) -> None:
+        if users is None:
             for known in (
                 self.users,
                 self.numbers,
@@ -222,12 +284,24 @@ class Directory:
             ):
                 known.clear()
             return
-        old = self.users.pop(user, None)
-        if old is not None:
-            self.numbers.pop(old.name.lower(), None)
-        gone = {number for number, session in self.sessions.items() if session.user == user}
+        for user in users:
+            old = self.users.pop(user, None)
+            if old is not None:
+                self.numbers.pop(old.name.lower(), None)
+        gone = {number for number, session in self.sessions.items() if session.user in users}
         for number in gone:
             del self.sessions[number]
         for hashes in (self.by_hash, self.overtaken):
             for sha256 in [key for key, number in hashes.items() if number in gone]:
                 del hashes[sha256]
+
+
+def _has_leaked(before: Mapping[str, TokenKey], after: Mapping[str, TokenKey], now_ns: int) -> bool:
+    """Tell whether a key that was good, and would be for a while, is none any more."""
+    for key in before.values():
+        if key.retired_ns is not None and key.retired_ns <= now_ns:
+            continue
+        now = after.get(key.id)
+        if now is None or (now.retired_ns is not None and now.retired_ns <= now_ns):
+            return True
+    return False

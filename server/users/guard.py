@@ -80,6 +80,7 @@ class Guard:
         self._timer: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
         users.directory.changed.append(self._end_those_gone)
+        users.directory.keys_ended.append(self.end_users)
         registry.changed.append(self._end_those_gone)
 
     async def admit(
@@ -123,7 +124,7 @@ class Guard:
         headers = connection.headers
         ticket = _take_ticket(connection)
         if ticket is not None:
-            who = self._of_ticket(ticket)
+            who = await self._of_ticket(ticket)
         elif HEADER in headers:
             who = await self._of_key(connection, or_device)
         elif "authorization" in headers:
@@ -170,8 +171,10 @@ class Guard:
 
     # The ways.
 
-    def _of_ticket(self, ticket: str) -> Principal:
-        who = self._users.tickets.take(ticket)
+    async def _of_ticket(self, ticket: str) -> Principal:
+        who = await self._users.take_ticket(ticket)
+        if who is not None and who.kind is Kind.USER and who.session is not None:
+            await self._users.sessions.of_token(who.session)  # it may be news here
         if who is None or not self.is_live(who):
             expected = "a ticket of POST /api/v1/auth/ticket, once, within 30 s"
             raise Refusal(401, TICKET_PARAMETER, expected, "another", detail=INVALID_TOKEN)
@@ -194,7 +197,7 @@ class Guard:
         said = (
             await self._users.tokens.claims(token.strip()) if scheme.lower() == "bearer" else None
         )
-        session = self._users.sessions.live(said.session) if said is not None else None
+        session = await self._users.sessions.of_token(said.session) if said is not None else None
         if said is None or session is None or session.user != said.user:
             raise Refusal(
                 401,

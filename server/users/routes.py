@@ -391,7 +391,7 @@ async def first_admin(call: Call[None, FirstAdmin]) -> Made:
 
 async def give_ticket(call: Call[None, None]) -> Response:
     """Give a ticket."""
-    ticket = call.gateway.users.tickets.give(call.who)
+    ticket = await call.gateway.users.give_ticket(call.who)
     return JsonResponse(Ticket(ticket, LIFE_S), 201, headers=NO_STORE)
 
 

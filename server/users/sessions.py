@@ -106,8 +106,21 @@ class Sessions:
         if not is_secret(COOKIE, secret):
             return None
         await self._directory.fresh()
-        number = self._directory.by_hash.get(hashed(secret))
+        sha256 = hashed(secret)
+        await self._know(sha256)
+        number = self._directory.by_hash.get(sha256)
         return self.live(number) if number is not None else None
+
+    async def of_token(self, number: int) -> Session | None:
+        """Give the live session that an access token names."""
+        if number not in self._directory.sessions:
+            await self._directory.look_up(session=number)
+        return self.live(number)
+
+    async def _know(self, sha256: bytes) -> None:
+        """Have a look for a session that may have begun on another gateway just now."""
+        if sha256 not in self._directory.by_hash and sha256 not in self._directory.overtaken:
+            await self._directory.look_up(sha256)
 
     async def renew(self, secret: str) -> tuple[Session, str] | None:
         """Take a refresh token, and give the session with the next token; None where it is none.
@@ -119,6 +132,7 @@ class Sessions:
             return None
         await self._directory.fresh()
         sha256 = hashed(secret)
+        await self._know(sha256)
         stolen = self._directory.overtaken.get(sha256)
         if stolen is not None:
             log.warning("refresh token came twice", session=stolen)
@@ -149,6 +163,7 @@ class Sessions:
             return None
         await self._directory.fresh()
         sha256 = hashed(secret)
+        await self._know(sha256)
         return self._directory.by_hash.get(sha256, self._directory.overtaken.get(sha256))
 
     def of_user(self, user: int | None) -> list[Session]:

@@ -91,6 +91,8 @@ class Tokens:
             header = jwt.get_unverified_header(token)
             kid = header.get("kid")
             key = self._directory.keys.get(kid) if isinstance(kid, str) else None
+            if key is None and await self._directory.look_up():
+                key = self._directory.keys.get(kid) if isinstance(kid, str) else None
             if key is None or header.get("typ") != TYPE or not self._is_believed(key):
                 return None
             said = jwt.decode(
@@ -129,6 +131,8 @@ class Tokens:
                 "UPDATE token_keys SET retired_ns = least(coalesce(retired_ns, $1), $1)", ended_ns
             )
             await connection.execute("DELETE FROM token_keys WHERE retired_ns <= $1", now_ns)
+            if end_others:
+                await connection.execute("DELETE FROM tickets")
             await connection.execute(
                 "INSERT INTO token_keys (id, secret, made_ns) VALUES ($1, $2, $3)",
                 made.id,

@@ -21,7 +21,8 @@ def gateway_config(
     url: str, text: str = QUICK, env: Mapping[str, str] | None = None
 ) -> GatewayConfig:
     """A configuration on a database."""
-    return parse_config(text, "telerig.toml", env or {}).with_database_url(url)
+    variables = {"TELERIG_DATABASE_URL": url, **(env or {})}  # [instances] looks at it
+    return parse_config(text, "telerig.toml", variables).with_database_url(url)
 
 
 @contextlib.asynccontextmanager

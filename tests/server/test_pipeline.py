@@ -74,7 +74,7 @@ def make(**options: float) -> tuple[Pipeline, MemoryStore, Stream]:
     return pipeline, store, stream
 
 
-async def until(condition: object, timeout_s: float = 5.0) -> None:
+async def until(condition: object, timeout_s: float = 30.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # type: ignore[operator]  # noqa: ASYNC110

@@ -19,7 +19,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 from server.store.embedded import EmbeddedPostgres
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 class Hooked(NamedTuple):

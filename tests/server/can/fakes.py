@@ -95,7 +95,7 @@ class SocketcandServer:
 
     def send(self, text: str) -> None:
         """Send to the client that has gone through the handshake."""
-        assert self.ready.wait(5)
+        assert self.ready.wait(30)
         assert self._client is not None
         self._client.sendall(text.encode())
 
@@ -113,7 +113,7 @@ class SocketcandServer:
             self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         with contextlib.suppress(OSError):
             self._client.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
-        assert self._idle.wait(5)  # a thread that still reads keeps the connection open
+        assert self._idle.wait(30)  # a thread that still reads keeps the connection open
         self._client.close()
 
     def die(self) -> None:
@@ -125,7 +125,7 @@ class SocketcandServer:
             self.hang_up()
 
 
-def wait_for(condition: Callable[[], object], patience_s: float = 5.0) -> None:
+def wait_for(condition: Callable[[], object], patience_s: float = 30.0) -> None:
     """Wait for another thread."""
     end_s = time.monotonic() + patience_s
     while not condition():

@@ -22,7 +22,7 @@ from server.devices.refused_keys import (
 from tests.server.devices.test_rate import HandClock
 
 SECRET = "correct horse battery"
-PATIENCE_S = 10
+PATIENCE_S = 30
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from server.devices.key import Key
-from server.devices.registry import REFRESH_S, Registry
+from server.devices.registry import REFRESH_S, UNKNOWN_BURST, UNKNOWN_PER_S, Registry
 from server.errors import DeviceConflict, UnknownDevice
 
 VIN = "WF0DXXGAKDDK12345"
@@ -258,3 +258,31 @@ async def test_a_vehicle_is_noted(registry: Registry, pool: asyncpg.Pool, clock:
     found = await Registry(pool, clock).find("esp-1")
     assert found is not None
     assert found.vin == VIN
+
+
+async def test_a_flood_of_unknown_keys_costs_few_queries(
+    registry: Registry, pool: asyncpg.Pool, clock: HandClock
+) -> None:
+    """Where other gateways register devices, too, an unknown key is looked up, but a flood of them
+    is not; and it never keeps a right one out for long."""
+    await registry.fresh()
+    registry.share(lambda: True)
+    _, elsewhere = await Registry(pool, clock).register("esp-1")
+    queries = 0
+    read = registry._read_again
+
+    async def counted(devices: frozenset[str] | None) -> None:
+        nonlocal queries
+        queries += 1
+        await read(devices)
+
+    registry._read_again = counted  # type: ignore[method-assign]
+    for number in range(3 * round(UNKNOWN_BURST)):
+        assert await registry.identify(str(Key.make("esp-1", number.to_bytes(32, "big")))) is None
+    assert queries == UNKNOWN_BURST
+    assert await registry.identify(elsewhere.key) is not None
+    _, another = await Registry(pool, clock).register("esp-2")
+    assert await registry.identify(another.key) is None
+    clock.now_s += 2 / UNKNOWN_PER_S
+    assert await registry.identify(another.key) is not None
+    assert await registry.identify("vtg_dev_\0_x") is None

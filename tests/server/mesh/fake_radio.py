@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import pty
+import queue
 import select
 import socket
 import threading
@@ -20,6 +21,7 @@ from server.mesh.radio.framing import FrameReader, frame
 
 NODE = 0xA1B2C3D4
 CAR = 0x00C0FFEE
+ORDER_LIMIT_S = 30.0
 HANDSHAKE = ("my_info", "node_info", "metadata", "channels", "config", "complete")
 
 
@@ -263,13 +265,19 @@ class MemoryTransport:
 
 
 class _Served:
-    """A fake radio behind a descriptor, in a thread of its own."""
+    """A fake radio behind a descriptor, in a thread of its own.
+
+    Only that thread closes what it waits for: a descriptor that another one closes may be in its
+    select already, or be a new file of the same number by then.
+    """
 
     def __init__(self, radio: FakeRadio) -> None:
         self.radio = radio
         self.lock = threading.Lock()  # hold it to make the radio say something
         self._wake_reading, self._wake_writing = os.pipe()
         self._is_ending = False
+        self._orders: queue.SimpleQueue[tuple[Callable[[], None], threading.Event]]
+        self._orders = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def poke(self) -> None:
@@ -286,6 +294,13 @@ class _Served:
 
     def start(self) -> None:
         self._thread.start()
+
+    def order(self, do: Callable[[], None]) -> None:
+        """Have the thread that serves do something; return when it is done. Needs the lock free."""
+        is_done = threading.Event()
+        self._orders.put((do, is_done))
+        self.poke()
+        assert is_done.wait(ORDER_LIMIT_S), "the fake radio's thread does not answer"
 
     def read_from(self) -> list[Any]:
         raise NotImplementedError
@@ -312,6 +327,11 @@ class _Served:
                 else:
                     with self.lock:
                         self.ready(item)
+            while not self._orders.empty():
+                do, is_done = self._orders.get_nowait()
+                with self.lock:
+                    do()
+                is_done.set()
 
 
 class PtyRadio(_Served):
@@ -339,18 +359,17 @@ class PtyRadio(_Served):
 
     def unplug(self) -> None:
         """Hang up."""
-        with self.lock:
-            master, self.master = self.master, -1
-        self.poke()
-        os.close(self._slave)
-        os.close(master)
-        self._slave = -1
+        self.order(self._close)
 
     def end(self) -> None:
         super().end()
+        self._close()
+
+    def _close(self) -> None:
         if self.master >= 0:
-            os.close(self.master)
             os.close(self._slave)
+            os.close(self.master)
+            self.master = self._slave = -1
 
 
 class TcpRadio(_Served):
@@ -367,7 +386,7 @@ class TcpRadio(_Served):
 
     def ready(self, item: Any) -> None:
         if item is self._listener:
-            self.hang_up()
+            self._close()
             self._client, _ = self._listener.accept()
             return
         try:
@@ -377,7 +396,7 @@ class TcpRadio(_Served):
         if data:
             self.radio.feed(data)
         else:
-            self.hang_up()
+            self._close()
 
     def write(self, data: bytes) -> int:
         if self._client is None:
@@ -388,13 +407,16 @@ class TcpRadio(_Served):
 
     def hang_up(self) -> None:
         """Close the connection."""
+        self.order(self._close)
+
+    def _close(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
 
     def end(self) -> None:
         super().end()
-        self.hang_up()
+        self._close()
         self._listener.close()
 
 

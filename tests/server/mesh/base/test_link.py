@@ -35,7 +35,7 @@ vehicles = {{"!00c0ffee" = "car-7"}}
 ack_s = 1.0
 duty_cycle_pct = 10.0
 """
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 
 
 @pytest.fixture(autouse=True)
