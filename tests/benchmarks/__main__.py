@@ -39,6 +39,8 @@ NAMES = (
     "edge_codec",
     "ingest",
     "fanout",
+    "instances",
+    "takeover",
     "promised",
     "can_diagnostics",
     "history",
@@ -53,6 +55,8 @@ NAMES = (
     "campaign",
     "clocks",
     "bench_tap",
+    "capacity",
+    "fleet",
 )
 
 

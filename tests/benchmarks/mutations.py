@@ -45,16 +45,25 @@ def measure(quick: bool) -> list[Row]:
                 _says(run.result(), how, name, limit)
                 for (how, name, limit), run in zip(cases, broken, strict=True)
             ]
+    missed = [how for (how, _, _), found in zip(cases, caught, strict=True) if not found]
+    failing = [name for name in names if name not in passed]
     reported = [
         found for (how, _, _), found in zip(cases, caught, strict=True) if _is_reported(how)
     ]
     return [
         Row("ways to break the gateway", [len(cases)], ""),
         Row("noticed by the limit meant for it", [sum(caught)], ""),
+        Row(f"not noticed: {', '.join(missed) or 'none'}", [len(missed)], ""),
         Row("score", [100.0 * sum(caught) / len(cases)], "%", Goal(least=GOAL_PCT)),
         Row("of them from public trackers", [len(reported)], ""),
         Row("noticed", [sum(reported)], ""),
-        Row("scenarios that the unbroken gateway passes", [len(passed)], f"of {len(names)}"),
+        Row(
+            "scenarios that the unbroken gateway passes"
+            + (f", and not {', '.join(failing)}" if failing else ""),
+            [len(passed)],
+            f"of {len(names)}",
+            Goal(least=len(names)),
+        ),
     ]
 
 
