@@ -31,6 +31,7 @@ from rig.mesh.setup import (
     vehicle_nodes,
 )
 from rig.scenario.drive import build_drive, recorded_course
+from rig.scenario.fleet import FLEET
 from rig.scenario.gateway import UPLINK
 from rig.scenario.model import (
     BASE,
@@ -58,6 +59,7 @@ LEAD_IN_S = 12.0
 LEAD_OUT_S = 3.0
 MESH_LEAD_OUT_S = 30.0  # a packet fills for some 20 s; what is lost then comes later
 BOARD_LEAD_OUT_S = 30.0  # a request that gets lost is repeated after 10 s, perhaps twice
+FLEET_LEAD_OUT_S = 90.0  # a vehicle that has failed often comes back after a minute
 CAN_LEAD_IN_S = 8.0  # of a run in which no link sleeps while it connects
 BUS_EARLY_S = 4.0  # the car wakes up so long before the drive; the gateway is there by then
 BUS_QUIET_S = 1.0  # the car says no more at the end: what it said is with the gateway by then
@@ -155,6 +157,8 @@ def lead_out_s(scenario: Scenario) -> float:
         longest_s = max(longest_s, flush_s + BOARD_LEAD_OUT_S)
     if MESH in scenario.needs:
         longest_s = max(longest_s, (scenario.gateway.mesh.flush_s or 0.0) + MESH_LEAD_OUT_S)
+    if FLEET in scenario.needs:
+        longest_s = max(longest_s, scenario.world.fleet.batch_s + FLEET_LEAD_OUT_S)
     return longest_s
 
 
@@ -270,7 +274,7 @@ def base_config(
 def gateway_ports(scenario: Scenario) -> list[str]:
     """The lines of the world at which a gateway has a serial port."""
     over_tcp = socketcand_links(scenario)
-    lines = [link for link in scenario.needs if link not in (ESP32, MESH, *over_tcp)]
+    lines = [link for link in scenario.needs if link not in (ESP32, MESH, FLEET, *over_tcp)]
     if scenario.world.esp32.transport == "serial":
         lines += board_names(scenario)
     return lines + ([] if scenario.world.mesh.transport == TCP else radio_lines(scenario))

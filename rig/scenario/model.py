@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rig.faults.spec import FaultSpec
+from rig.fleet.spec import FleetSpec
 from rig.judge.limits import Limit
 from rig.scenario.document import Plain
 
@@ -320,6 +321,7 @@ class WorldSpec:
     esp32: Esp32Spec = Esp32Spec()
     mesh: MeshSpec = MeshSpec()
     can: CanSpec = CanSpec()
+    fleet: FleetSpec = field(default_factory=FleetSpec)
     wires: WiresSpec | None = None
 
     @property

@@ -11,6 +11,7 @@ from rig.quantity import BAUD, DURATION, PRESSURE, RATE, TEMPERATURE
 from rig.scenario.can import read_can, read_door
 from rig.scenario.document import Node, Table
 from rig.scenario.esp32 import latency_range_s, read_esp32
+from rig.scenario.fleet import read_fleet
 from rig.scenario.mesh import read_mesh
 from rig.scenario.model import GpsSpec, ObdSpec, WorldSpec
 from rig.scenario.world_names import adapter_profiles, receiver_profiles, route_names, vehicle_names
@@ -27,6 +28,7 @@ WORLD_KEYS = (
     "esp32",
     "mesh",
     "can",
+    "fleet",
     "wires",
 )
 # What the gateway takes for each link.
@@ -65,6 +67,7 @@ def read_world(node: Node | None) -> WorldSpec:
         esp32=read_esp32(table.get("esp32")),
         mesh=read_mesh(table.get("mesh")),
         can=read_can(table.get("can")),
+        fleet=read_fleet(table.get("fleet")),
     )
 
 

@@ -34,7 +34,8 @@ class LoopGateway:
         plan: which one it is.
         config: its configuration, read.
         log: takes the last words of one that fails.
-        listener: takes what its live stream says.
+        listener: takes what its live stream says; None: nobody follows it, and of what is stored
+            the record has no rows.
         kernel: of virtual time.
         loop: the world's.
         let_go: called when it is killed; gives the paths of what it has open besides sockets.
@@ -48,7 +49,7 @@ class LoopGateway:
         plan: GatewayPlan,
         config: GatewayConfig,
         log: LogCapture,
-        listener: LiveListener,
+        listener: LiveListener | None,
         *,
         kernel: Kernel,
         loop: VirtualLoop,
@@ -78,8 +79,9 @@ class LoopGateway:
             RigError: it ended at its start; ServerError: the gateway's own reason.
         """
         await self._begin()
-        followed = follow_live(lambda: self.port, self._listener, lambda: self._is_over)
-        self._live = self._loop.create_task(followed)
+        if self._listener is not None:
+            followed = follow_live(lambda: self.port, self._listener, lambda: self._is_over)
+            self._live = self._loop.create_task(followed)
 
     async def _begin(self) -> None:
         program = self._program = Program(self.plan.name)
@@ -178,4 +180,4 @@ class LoopGateway:
 
     async def readings(self) -> StoredReadings:
         """Return what it stored; it has stopped."""
-        return await fetch_stored(self.plan.database_url)
+        return await fetch_stored(self.plan.database_url, with_rows=self._listener is not None)

@@ -19,8 +19,10 @@ import simpy
 
 from rig import assembly
 from rig.errors import RigError
+from rig.fleet.spec import FleetError
 from rig.http_exchange import Place, exchange
 from rig.scenario import load_scenario
+from rig.scenario.fleet import FLEET
 from rig.scenario.model import CAR, MESH, Scenario
 from rig.walltime.clock import WallClock
 from rig.walltime.internet import ThreadInternet
@@ -31,6 +33,7 @@ from rig.worker import boards
 from rig.worker.channel import say, work
 from rig.worker.database_control import DATABASE, DatabaseControl
 from rig.worker.database_proxy import DatabaseProxy
+from rig.worker.fleet import FleetThread
 from rig.worker.gateway_log import LogCapture
 from rig.worker.gateway_process import STOP_TIMEOUT_S, GatewayProcess, StruckProcess
 from rig.worker.job import Finished, Job
@@ -108,6 +111,11 @@ class PacedRun(Run):
     """One run: start the gateway, drive in wall time, stop it, read back."""
 
     def __init__(self, job: Job, scenario: Scenario) -> None:
+        if FLEET in scenario.needs and job.pace != 1.0:
+            raise FleetError(
+                f"--pace: expected 1 where a scenario needs a fleet, found {job.pace:g}: light "
+                "vehicles keep the time of the wall"
+            )
         self.clock = WallClock(job.pace)
         self.doors = {line: PipeDoor(self.clock) for line in self._tcp_lines(scenario)}
         for door in self.doors.values():
@@ -128,6 +136,7 @@ class PacedRun(Run):
         self.processes: list[GatewayProcess] = []
         self.watchers: list[threading.Thread] = []
         self.internet: ThreadInternet | None = None
+        self.fleet_thread: FleetThread | None = None
         self.drive_cpu_s = 0.0
         self.rss_bytes = 0
         self.is_over = False
@@ -142,6 +151,10 @@ class PacedRun(Run):
             self.database = DatabaseControl(self.proxy, self.database_urls, self.scenario.faults)
             self.targets[DATABASE] = self.database
         self.targets["gateway"] = StruckProcess(lambda: self.gateway, ports)
+        if self.fleet is not None:
+            self.prepare_fleet()
+            self.fleet_thread = FleetThread(self.fleet)
+            self.targets[FLEET] = self.fleet_thread
         config_files = [self.write_config(plan) for plan in self.gateways]
         self.begin()
         exit_code = 0
@@ -157,6 +170,8 @@ class PacedRun(Run):
         finally:
             if self.internet is not None:
                 self.internet.close()
+            if self.fleet_thread is not None:
+                self.fleet_thread.close()
             self.is_over = True
             for gateway in reversed(self.processes):  # the base hears the car's last words
                 exit_code = gateway.stop() or exit_code
@@ -206,8 +221,11 @@ class PacedRun(Run):
     def _finish(self, start_s: float, exit_code: int) -> Finished:
         from rig.worker.stored import fetch_stored
 
+        if self.fleet is not None:
+            checked = asyncio.run(self.fleet.check(self.job.database_url, self.job.folder))
+            self.keep_fleet(self.fleet, checked)
         for plan in reversed(self.gateways):
-            found = asyncio.run(fetch_stored(plan.database_url))
+            found = asyncio.run(fetch_stored(plan.database_url, with_rows=self.fleet is None))
             rows = self.time.stored(found.rows, assembly.devices(self.scenario))
             self.keep_stored(found._replace(rows=rows))
         return self.close(
@@ -230,6 +248,9 @@ class PacedRun(Run):
                 )
             yield self.clock.env.timeout(HOUSEKEEPING_PERIOD_S)
         port = gateway.port
+        if self.fleet_thread is not None:  # nobody follows thousands of vehicles
+            self.fleet_thread.start(lambda: gateway.place, self.clock.env.now)
+            return
         listener = self.listener(plan, self.forwarder)
         watcher = threading.Thread(
             target=lambda: asyncio.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -19,12 +20,14 @@ from rig.mesh.setup import mesh_info
 from rig.record.reader import RecordReader
 from rig.record.streams import CAN_LOG_FILE
 from rig.record.writer import RecordWriter
+from rig.scenario.fleet import FLEET
 from rig.scenario.gateway import UPLINK
 from rig.scenario.model import BASE, CAN, CAR, MESH, Scenario
 from rig.versions import versions
 from rig.wires.manifest import played_manifest, truth_of, wires_manifest, wires_of
 from rig.wires.world import play_wires
 from rig.worker.database_control import DATABASE
+from rig.worker.fleet import FleetSide
 from rig.worker.gateway_log import LogCapture
 from rig.worker.job import Finished, Job, Progress
 from rig.worker.observer import LiveListener, NamedListener
@@ -33,6 +36,7 @@ from sim.serial_line import SerialLine
 from sim.world import World, WorldSetup
 
 if TYPE_CHECKING:
+    from rig.fleet.check import Checked
     from rig.worker.stored import StoredReadings
 
 
@@ -88,6 +92,10 @@ class Run:
         self.played = play_wires(self.world, scenario)
         self._env = env
         self.targets: dict[str, object] = {}  # what faults can strike besides links
+        self.fleet: FleetSide | None = None
+        if FLEET in scenario.needs:
+            self.fleet = FleetSide(scenario, job.seed, epoch_ns, self.lead_in_s)
+            self.targets[FLEET] = self.fleet
 
     def _plans(self, places: Mapping[str, str]) -> list[assembly.GatewayPlan]:
         """Return the gateways in the order in which they start: who listens comes first."""
@@ -173,6 +181,19 @@ class Run:
             known = self.counters.setdefault(MESH if end else link, {})
             known.update({f"{end}{name}": count for name, count in values.items()})
 
+    def keep_fleet(self, fleet: FleetSide, checked: Checked) -> None:
+        """Record what a fleet was answered, as a number, and the first of what is wrong."""
+        now_ns = self._utc_ns(self._env.now)
+        answered = {"name": "acknowledged", "sha256": fleet.record.sha256}
+        self.writer.event(now_ns, "fleet", answered)
+        for example in checked.examples:
+            self.writer.event(now_ns, "fleet", {"name": "wrong", "reason": example})
+
+    def prepare_fleet(self) -> None:
+        """Make the light vehicles, if there are some; in real time, before the gateway starts."""
+        if self.fleet is not None:
+            asyncio.run(self.fleet.prepare(self.job.database_url))
+
     def keep_stored(self, found: StoredReadings) -> None:
         """Record what a gateway has stored."""
         self.writer.stored(found.rows)
@@ -229,6 +250,7 @@ class Run:
                 "counters": self.counters,
                 "store": self.store,
                 "log": {"errors": self.log.error_count, "warnings": self.log.warning_count},
+                **({"measures": self.fleet.figures} if self.fleet is not None else {}),
                 **self._bench_result(),
             }
         )

@@ -42,8 +42,8 @@ class StoredReadings(NamedTuple):
     segments: int
 
 
-async def fetch_stored(url: str) -> StoredReadings:
-    """Give what is stored, hot log and segments in one snapshot.
+async def fetch_stored(url: str, *, with_rows: bool = True) -> StoredReadings:
+    """Give what is stored, hot log and segments in one snapshot; or the other figures alone.
 
     Raises:
         DatabaseUnreachable: the database does not answer; BodyError: a row is damaged.
@@ -51,8 +51,10 @@ async def fetch_stored(url: str) -> StoredReadings:
     connection = await connect(url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            rows = [row async for row in _compacted(connection)]
-            rows += [row async for row in _hot(connection)]
+            rows: list[Stored] = []
+            if with_rows:
+                rows = [row async for row in _compacted(connection)]
+                rows += [row async for row in _hot(connection)]
             cycles, segments = await connection.fetchrow(_FIGURES)
     finally:
         await connection.close()

@@ -90,6 +90,7 @@ class VirtualRun(Run):
                 LoopDoor(self.struck), self.database_urls, self.scenario.faults
             )
             self.targets[DATABASE] = database
+        self.prepare_fleet()
         with active(self.kernel, entropy):
             self.ports = {
                 name: VirtualPort(self.kernel, line, self.folder / name)
@@ -132,7 +133,7 @@ class VirtualRun(Run):
                 plan,
                 config,
                 self.log,
-                self.listener(plan, self.recording),
+                None if self.fleet is not None else self.listener(plan, self.recording),
                 kernel=self.kernel,
                 loop=loop,
                 let_go=self._let_go,
@@ -143,13 +144,20 @@ class VirtualRun(Run):
         for gateway in gateways:
             await gateway.start()
         internet = await self._switch_boards_on(gateways[-1])
+        if self.fleet is not None:
+            self.fleet.start(lambda: gateways[-1].port, loop.time())
         await asyncio.sleep(self.end_s - loop.time())
         for gateway in gateways:
             self.count(gateway.plan, await gateway.counters())
         if internet is not None:
             await internet.close()
+        if self.fleet is not None:
+            self.fleet.close()
         for gateway in reversed(gateways):  # the base hears the car's last words
             self.exit_code = await gateway.stop() or self.exit_code
+        if self.fleet is not None:
+            checked = await self.fleet.check(self.job.database_url, self.job.folder)
+            self.keep_fleet(self.fleet, checked)
         for gateway in reversed(gateways):
             self.keep_stored(await gateway.readings())
 

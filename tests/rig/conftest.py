@@ -14,7 +14,7 @@ import pytest
 
 from rig.runner.runner import Runner
 from rig.scenario.model import Scenario
-from server.store.embedded import EmbeddedPostgres
+from server.store.embedded import DEFAULT_DATABASE, EmbeddedPostgres
 from tests.rig.shorten import shorten
 
 
@@ -119,7 +119,21 @@ def tiny(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server_url() -> Iterator[str]:
-    """A PostgreSQL server for all commands of a session; as `TELERIG_DATABASE_URL` wants it."""
+def server() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL server for all tests that need one beside the runner's own."""
     with EmbeddedPostgres(durable=False) as server:
-        yield server.start()
+        server.start()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server_url(server: EmbeddedPostgres) -> str:
+    """The server for all commands of a session; as `TELERIG_DATABASE_URL` wants it."""
+    return server.url(DEFAULT_DATABASE)
+
+
+@pytest.fixture
+def url(server: EmbeddedPostgres) -> Iterator[str]:
+    """An empty database on a Unix socket, named bare."""
+    yield server.create_database("bare")
+    server.drop_database("bare")

@@ -17,23 +17,8 @@ from rig.worker.database_proxy import DatabaseProxy, server_of, url_at
 from server.store.embedded import EmbeddedPostgres
 
 CONNECTIONS = (
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = 'struck' AND application_name = 'me'"
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = 'bare' AND application_name = 'me'"
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedPostgres]:
-    """One server for this file."""
-    with EmbeddedPostgres(durable=False) as server:
-        server.start()
-        yield server
-
-
-@pytest.fixture
-def url(server: EmbeddedPostgres) -> Iterator[str]:
-    """An empty database."""
-    yield server.create_database("struck")
-    server.drop_database("struck")
 
 
 def fault(kind: str) -> FaultSpec:

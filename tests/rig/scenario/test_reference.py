@@ -20,6 +20,7 @@ from rig.scenario.can import (
 )
 from rig.scenario.esp32 import BOARD_GPS_KEYS, ESP32_KEYS, SEGMENTS, TRANSPORTS, WIFI_KEYS
 from rig.scenario.faults import FAULT_KEYS
+from rig.scenario.fleet import FLEET_KEYS
 from rig.scenario.gateway import GATEWAY_KEYS, STORE_KEYS
 from rig.scenario.limits import LIMIT_KEYS
 from rig.scenario.load import SCENARIO_KEYS
@@ -52,6 +53,7 @@ KEYS = {
     *GPS_KEYS,
     *OBD_KEYS,
     *ESP32_KEYS,
+    *FLEET_KEYS,
     *BOARD_GPS_KEYS,
     *WIFI_KEYS,
     *MESH_KEYS,

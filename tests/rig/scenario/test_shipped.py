@@ -8,6 +8,7 @@ import pytest
 
 from rig.faults import FAULT_KINDS
 from rig.scenario import Scenario, build_drive, expand_scenario
+from rig.scenario.fleet import FLEET
 
 FOLDER = Path(__file__).parents[3] / "scenarios"
 PATHS = sorted(FOLDER.glob("*.scenario.yaml"))
@@ -16,6 +17,9 @@ BY_DEFAULT = [s for s in SCENARIOS if not {"long", "nightly"} & set(s.tags)]
 
 EVERY_LINK = ("latency.p50", "latency.p95", "latency.p99", "rate", "coverage", "fidelity.max")
 EVERY_RUN = ("readings.lost", "readings.doubled")
+EVERY_FLEET = (  # its readings are counted by the fleet itself
+    "acknowledged", "missing", "doubled", "order", "wrong", "waiting", "refused", "latency.p50",
+)  # fmt: skip
 
 
 def test_the_promised_scenarios_are_there() -> None:
@@ -61,8 +65,11 @@ def test_ids_are_unique_and_each_file_has_its_own_seed() -> None:
 def test_each_judges_every_link_and_every_loss(scenario: Scenario) -> None:
     """Latency, age, rate, coverage, fidelity per link; loss; what stands in the log at the end."""
     names = {limit.name for limit in scenario.limits}
-    assert names >= set(EVERY_RUN)
     assert {check.name for check in scenario.after} >= {"gateway.exit", "log.errors"}
+    if scenario.needs == (FLEET,):
+        assert names >= {f"{FLEET}.{name}" for name in EVERY_FLEET}
+        return
+    assert names >= set(EVERY_RUN)
     if scenario.mode == "paced":
         assert names >= {"gateway.cpu", "gateway.rss", "ingest.throughput"}
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from rig.runner.request import Request, Run
 from rig.runner.runner import Runner
 from rig.scenario import load_scenario
 from rig.worker.job import Progress
+from tests.rig.stand.switch import offered_port
 
 HERE = Path(__file__).parent
 START_LIMIT_S = 20.0
@@ -91,11 +91,9 @@ class Adapter:
         self._process = self._processes.start(self._program, "-s", "car", "-b", batch)
         deadline_s = time.monotonic() + START_LIMIT_S
         while time.monotonic() < deadline_s:
-            with contextlib.suppress(OSError):
-                first = batch.read_text().partition("\n")
-                if first[1]:
-                    self.path.symlink_to(first[0].strip())
-                    return
+            if port := offered_port(batch):
+                self.path.symlink_to(port)
+                return
             time.sleep(LOOK_S)
         pytest.fail("ELM327-emulator did not offer a port")
 

@@ -13,6 +13,18 @@ import time
 from pathlib import Path
 
 
+def offered_port(batch: Path) -> str | None:
+    """Return the port that ELM327-emulator has written into `batch`; None as long as it has not.
+
+    Where another one runs, or has left its lock file, a warning stands before the port.
+    """
+    if batch.exists():
+        for line in batch.read_text().splitlines(keepends=True):
+            if line.startswith("/dev/") and line.endswith("\n"):
+                return line.strip()
+    return None
+
+
 def off(folder: Path) -> None:
     """End the emulator; its name goes first."""
     (folder / "adapter").unlink(missing_ok=True)
@@ -35,8 +47,8 @@ def on(folder: Path, program: str) -> None:
     )
     (folder / "emulator.pid").write_text(str(process.pid))
     for _ in range(200):
-        if batch.exists() and "\n" in batch.read_text():
-            (folder / "adapter").symlink_to(batch.read_text().partition("\n")[0].strip())
+        if port := offered_port(batch):
+            (folder / "adapter").symlink_to(port)
             return
         time.sleep(0.05)
     sys.exit("the emulator did not offer a port")

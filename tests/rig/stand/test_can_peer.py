@@ -20,9 +20,9 @@ gateway:
   can: {signals: {VehicleSpeed: all}}
 phases: [{idle: 6 s, as: settling}, {idle: 4 s, as: judged}]  # a busy machine starts slowly
 limits:
-  can.coverage: {min: 30 %, phase: judged}
+  can.coverage: {min: 90 %, phase: judged}
   can.fidelity.max: {max: 0.01 step}
-  can.latency.p95: {max: 2 s, phase: judged}
+  can.latency.p95: {max: 500 ms, phase: judged}
   readings.lost: {equals: 0}
 """
 SPEED_ID = 0x130  # of the message with VehicleSpeed in focus_st.dbc

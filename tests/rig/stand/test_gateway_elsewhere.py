@@ -25,10 +25,10 @@ needs: [obd, gps]
 gateway: {plan: {RPM: 5 Hz, SPEED: 5 Hz}}
 phases: [{idle: 8 s}]
 limits:
-  obd.coverage: {min: 80 %}
+  obd.coverage: {min: 90 %}
   obd.fidelity.max: {max: 0.01 step}
-  obd.latency.p95: {max: 300 ms}
-  gps.coverage: {min: 80 %}
+  obd.latency.p95: {max: 100 ms}
+  gps.coverage: {min: 90 %}
   gps.fidelity.max: {max: 0.01 step}
   readings.lost: {equals: 0}
   readings.doubled: {equals: 0}

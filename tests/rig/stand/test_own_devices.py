@@ -21,8 +21,8 @@ gateway: {plan: {RPM: 2 Hz, SPEED: 2 Hz}, mesh: {plan: {RPM: 1 Hz, SPEED: 1 Hz},
 phases: [{idle: 20 s}]
 limits:
   readings.lost: {equals: 0}
-  mesh.rate: {min: 0.2/s}
-  mesh.coverage: {min: 50 %}
+  mesh.rate: {min: 0.4/s}
+  mesh.coverage: {min: 90 %}
   mesh.airtime: {max: 50 %}
 """
 BOARD = """\
@@ -31,8 +31,8 @@ world: {esp32: {transport: serial, flush: 3 s}}
 phases: [{idle: 10 s}]
 limits:
   readings.lost: {equals: 0}
-  esp32.rate: {min: 5/s}
-  esp32.compression_ratio: {min: 1}
+  esp32.rate: {min: 15/s}
+  esp32.compression_ratio: {min: 1.5}
   esp32.fidelity.max: {max: 1 step}
 """
 

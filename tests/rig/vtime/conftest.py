@@ -25,6 +25,11 @@ PROLOGUE = """
 from stage import *
 import asyncio, concurrent.futures, os, queue, select, threading, time
 """
+# Behind it, for a program with a database: that of the keyword `url`.
+DATABASE = """
+import asyncpg
+URL = os.environ["STAGE_URL"]
+"""
 
 
 @dataclass(frozen=True, slots=True)

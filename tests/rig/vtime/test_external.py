@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from server.store.embedded import EmbeddedPostgres
 from tests.rig.tcp_forwarder import TcpForwarder
-from tests.rig.vtime.conftest import PROLOGUE, Play, Played
-
-DATABASE = PROLOGUE + (
-    """
-import asyncpg
-URL = os.environ["STAGE_URL"]
-"""
-)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedPostgres]:
-    """One server for this file."""
-    with EmbeddedPostgres(durable=False) as server:
-        server.start()
-        yield server
-
-
-@pytest.fixture
-def url(server: EmbeddedPostgres) -> Iterator[str]:
-    """An empty database on a Unix socket."""
-    yield server.create_database("empty")
-    server.drop_database("empty")
+from tests.rig.vtime.conftest import DATABASE, PROLOGUE, Play, Played
 
 
 def play_everywhere(play: Play, server: EmbeddedPostgres, program: str) -> Played:
@@ -42,7 +19,7 @@ def play_everywhere(play: Play, server: EmbeddedPostgres, program: str) -> Playe
         try:
             with TcpForwarder(url, pieces=bool(pieces)) as door:
                 where = url if pieces is None else door.url("everywhere")
-                played = play(program, prologue=DATABASE, url=where, hash_seed="random")
+                played = play(program, prologue=PROLOGUE + DATABASE, url=where, hash_seed="random")
         finally:
             server.drop_database("everywhere")
         first = first or played
@@ -68,7 +45,7 @@ def test_time_stands_still_while_the_server_works(play: Play, url: str) -> None:
 
         play(main)
         """,
-        prologue=DATABASE,
+        prologue=PROLOGUE + DATABASE,
         url=url,
     )
     assert played.lines == ["0 1", "1e-06 world", "1e-06 thread", "1e-06 timer", "1 0 True"]
@@ -266,7 +243,7 @@ def test_a_closed_connection_is_gone_at_once(play: Play, url: str) -> None:
 
         play(main)
         """,
-        prologue=DATABASE,
+        prologue=PROLOGUE + DATABASE,
         url=url,
     )
     assert played.lines == ["0 True"]
@@ -325,7 +302,7 @@ def test_a_connection_that_is_cut_is_told(play: Play, url: str) -> None:
 
         play(main)
         """,
-        prologue=DATABASE,
+        prologue=PROLOGUE + DATABASE,
         url=url,
     )
     assert played.lines == ["1 True", "1 ConnectionDoesNotExistError", "1 True 1", "2 0"]
@@ -346,7 +323,7 @@ def test_notifications_come_with_the_next_reply(play: Play, url: str) -> None:
 
         play(main)
         """,
-        prologue=DATABASE,
+        prologue=PROLOGUE + DATABASE,
         url=url,
     )
     assert played.lines == ["1 asks", "1 extra"]
@@ -367,7 +344,7 @@ def test_a_lock_wait_of_one_run_ends_with_an_error(play: Play, url: str) -> None
         play(main)
         """,
         code=1,
-        prologue=DATABASE,
+        prologue=PROLOGUE + DATABASE,
         url=url,
     )
     assert len(played.lines) == 1
@@ -404,7 +381,7 @@ def test_a_server_that_wants_a_password(play: Play, method: str, tmp_path: Path)
 
                 play(main)
                 """,
-                prologue=DATABASE,
+                prologue=PROLOGUE + DATABASE,
                 url=door.url("postgres", user="driver"),
             )
     assert played.lines == ["0 driver", "0 refused"]

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
-from server.store.embedded import EmbeddedPostgres
-from tests.rig.vtime.conftest import PROLOGUE, Play
+from tests.rig.vtime.conftest import DATABASE, PROLOGUE, Play
 
 PROGRAM = PROLOGUE + (
     """
@@ -40,27 +35,6 @@ async def both(name):
     await tick(name)
 """
 )
-DATABASE = PROGRAM + (
-    """
-import asyncpg
-URL = os.environ["STAGE_URL"]
-"""
-)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedPostgres]:
-    """One server for this file."""
-    with EmbeddedPostgres(durable=False) as server:
-        server.start()
-        yield server
-
-
-@pytest.fixture
-def url(server: EmbeddedPostgres) -> Iterator[str]:
-    """An empty database."""
-    yield server.create_database("empty")
-    server.drop_database("empty")
 
 
 def test_a_stopped_program_stands_still_and_others_go_on(play: Play) -> None:
@@ -231,7 +205,7 @@ def test_a_killed_programs_connections_are_gone_with_it(play: Play, url: str) ->
 
         play(main)
         """,
-        prologue=DATABASE,
+        prologue=PROGRAM + DATABASE,
         url=url,
     )
     assert played.lines == ["1.001 True", "1.001 ['kept']", "1.001 1"]
@@ -268,7 +242,7 @@ def test_a_database_that_is_down_refuses_and_has_cut(play: Play, url: str) -> No
 
         play(main)
         """,
-        prologue=DATABASE,
+        prologue=PROGRAM + DATABASE,
         url=url,
     )
     assert played.lines == ["1 ended True", "1 [Errno 111] Connection refused", "3 1"]
@@ -294,7 +268,7 @@ def test_a_slow_database_takes_its_time_and_no_more(play: Play, url: str) -> Non
 
         play(main)
         """,
-        prologue=DATABASE,
+        prologue=PROGRAM + DATABASE,
         url=url,
     )
     assert played.lines == [
@@ -339,7 +313,7 @@ def test_what_is_on_its_way_when_the_program_dies(play: Play, url: str) -> None:
 
         play(main)
         """,
-        prologue=DATABASE,
+        prologue=PROGRAM + DATABASE,
         url=url,
     )
     assert played.lines == ["6.2 ['arrived']"]
@@ -372,7 +346,7 @@ def test_who_waits_for_a_lock_lets_time_go_on(play: Play, url: str) -> None:
         steward = Steward([URL], full=False)
         play(main)
         """,
-        prologue=DATABASE,
+        prologue=PROGRAM + DATABASE,
         url=url,
     )
     assert played.lines == [

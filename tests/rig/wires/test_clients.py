@@ -107,10 +107,11 @@ def test_python_obd_at_a_captured_adapter(tmp_path: Path, runner: Runner) -> Non
                 port = json.loads(capture.stdout.readline())["ports"]["obd"]
                 values = client(PYTHON_OBD, port)
                 capture.terminate()
-                capture.wait(20)
+                capture.wait(CLIENT_LIMIT_S)
         finally:
             adapter.terminate()
     record = RecordReader(tmp_path / "out")
+    assert record.finished
     asked = [exchange.request for exchange in conversation(record.wire("obd")).exchanges]
     assert [word for word in asked if word.startswith("010C")] == ["010C"] * 3
     assert asked[0] == "ATZ"
