@@ -48,11 +48,9 @@ class Stage:
     words: tuple[str, ...]
 
 
-CORES = len(os.sched_getaffinity(0))
-# Many unit tests wait, for a database or for time to pass: one process more than there are cores.
-# By stealing work a file mostly stays in one of them, and so do its servers.
+# By stealing work a file mostly stays in one process, and so do the servers that it starts.
 UNIT = (
-    *("-n", str(CORES + 1), "--dist=worksteal", "-m", "not long"),
+    *("-n", "auto", "--dist=worksteal", "-m", "not long"),
     *(f"--ignore={place}" for place in APART),
 )
 STAGES = (

@@ -83,6 +83,10 @@ class FleetCommand:
             "--batch", type=instant, default=10.0, metavar="TIME", help="of a packet (10 s)"
         )
         parser.add_argument(
+            "--wire", choices=("uplink", "columns"), default="uplink",
+            help="codec packets of edge loggers, or protobuf columns (uplink)",
+        )  # fmt: skip
+        parser.add_argument(
             "--models", type=count, default=16, metavar="N", help="different drives (16)"
         )
         parser.add_argument(
@@ -142,6 +146,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         signals=arguments.signals,
         batch_s=arguments.batch,
         models=arguments.models,
+        wire=arguments.wire,
         lap_s=arguments.lap,
         prefix=arguments.prefix,
     )

@@ -14,12 +14,13 @@ import asyncpg
 from firmware_stubs.plan import PlanError
 from rig.errors import RigError
 from rig.fleet.driver import Target
-from rig.fleet.spec import FleetError, FleetSpec
+from rig.fleet.spec import COLUMNS, FleetError, FleetSpec
 from rig.http_exchange import exchange
 from server.devices.key import SECRET_BYTES, Key
 from server.store.connection import connect
 from sim.car import fleet_vin
 from sim.esp32 import HttpRequest
+from sim.fleet.columns import ColumnVehicle
 from sim.fleet.packets import Model, make_models
 from sim.fleet.plan import fleet_plan
 from sim.fleet.vehicle import Listener, Vehicle
@@ -72,8 +73,9 @@ def vehicles_of(
         epoch_ms: UTC of that clock's zero.
     """
     rng = random.Random(f"{seed}/fleet")
+    kind = ColumnVehicle if spec.wire == COLUMNS else Vehicle
     return [
-        Vehicle(
+        kind(
             number,
             device,
             keys[device],

@@ -20,7 +20,6 @@ from rig.fleet.spec import FleetError
 from sim.esp32.http_client import TIMEOUT_S
 from sim.fleet.vehicle import Vehicle
 
-PATH = "/api/v1/uplink"
 SWEEP_S = 0.5  # how often requests without an answer are looked for
 NETWORK_BACK_S = (1.0, 2.5)  # to be on the network again after an outage: sim.esp32.wifi
 LONGEST_REJOIN_S = 60.0
@@ -251,7 +250,8 @@ class _Seat:
         driver.begun(self)
         size = sum(map(len, body))
         head = (
-            f"POST {PATH} HTTP/1.1\r\nHost: gateway\r\nX-API-Key: {self.vehicle.key}\r\n"
+            f"POST {self.vehicle.path} HTTP/1.1\r\nHost: gateway\r\n"
+            f"X-API-Key: {self.vehicle.key}\r\n"
             f"Content-Type: application/x-protobuf\r\nContent-Length: {size}\r\n\r\n"
         )
         self._request = [head.encode(), *body]

@@ -10,6 +10,8 @@ from sim.fleet.plan import SIGNALS
 MOST_VEHICLES = 100_000
 MOST_MODELS = 256
 SLOWEST_HZ, FASTEST_HZ = 0.01, 20.0
+UPLINK, COLUMNS = "uplink", "columns"
+WIRES = (UPLINK, COLUMNS)
 
 
 class FleetError(RigError):
@@ -29,6 +31,7 @@ class FleetSpec:
         batch_s: how long a packet is filled.
         models: different drives.
         lap_s: how long a drive is; then a vehicle starts anew, with another boot.
+        wire: what they send: edge loggers' uplinks, or protobuf columns.
         prefix: of the devices' ids.
         latency_s: shortest and longest time of one way between vehicles and gateway.
         loss: probability that a request gets lost, and the same for its answer.
@@ -44,6 +47,7 @@ class FleetSpec:
     batch_s: float = 10.0
     models: int = 16
     lap_s: float = 600.0
+    wire: str = UPLINK
     prefix: str = "fleet"
     latency_s: tuple[float, float] = (0.0, 0.0)
     loss: float = 0.0
@@ -54,6 +58,8 @@ class FleetSpec:
         _check("signals", self.signals, 1, len(SIGNALS))
         _check("models", self.models, 1, MOST_MODELS)
         _check("rate", self.rate_hz, SLOWEST_HZ, FASTEST_HZ)
+        if self.wire not in WIRES:
+            raise FleetError(f"wire: expected {' or '.join(WIRES)}, found {self.wire!r}")
         if self.rows_each < 1:
             raise FleetError(f"batch: expected at least one row a batch, found {self.batch_s:g} s")
         if self.lap_s < self.batch_s:

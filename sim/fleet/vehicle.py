@@ -70,6 +70,9 @@ class Vehicle:
         requests, failures: counters.
     """
 
+    path = "/api/v1/uplink"
+    """Where its messages go."""
+
     __slots__ = (
         "_acked_lap", "_acked_s", "_acked_seq", "_batch_bytes", "_boot_seed", "_difference",
         "_difference_boot", "_epoch_ms", "_known_boot", "_lap", "_listener", "_made", "_needs_key",
@@ -216,17 +219,22 @@ class Vehicle:
             return None
         if now_s < self._paused_until_s or now_s < self._offline_until_s:
             return None
+        self._sent = sent = self._chosen()
+        self.requests += 1
+        return self._message(sent[0][0], sent)
+
+    def _chosen(self) -> list[Entry]:
+        """Return what goes into the next message: packets of one boot, the oldest first."""
         lap = self.queue[0][0]
         size = 0
-        sent: list[Entry] = []
+        chosen: list[Entry] = []
         for entry in self.queue:
             size += self._size(entry)
-            if entry[0] != lap or (sent and size > self._batch_bytes) or len(sent) == MOST_PACKETS:
+            is_full = size > self._batch_bytes or len(chosen) == MOST_PACKETS
+            if entry[0] != lap or (chosen and is_full):
                 break
-            sent.append(entry)
-        self._sent = sent
-        self.requests += 1
-        return self._message(lap, sent)
+            chosen.append(entry)
+        return chosen
 
     def _message(self, lap: int, sent: Sequence[Entry]) -> list[bytes]:
         boot = self.boot(lap)
@@ -291,6 +299,11 @@ class Vehicle:
         self._paused_until_s = now_s + pause_s * (0.5 + 0.5 * self._rng.random())
         self._pause_s = min(self._pause_s * 2.0, LONGEST_PAUSE_MS / 1000.0)
 
+    def _calm(self) -> None:
+        """All is well: the next failure has the first pause again."""
+        self._pause_s = FIRST_PAUSE_MS / 1000.0
+        self._paused_until_s = -math.inf
+
     def offline_until(self, until_s: float) -> None:
         """There is no network before `until_s`: nothing is tried."""
         self._offline_until_s = until_s
@@ -313,8 +326,7 @@ class Vehicle:
         wishes, in_vain = self._take_wishes(answer, sent[0][0])
         stuck = in_vain or not (moved or wishes)
         if moved or not stuck:
-            self._pause_s = FIRST_PAUSE_MS / 1000.0
-            self._paused_until_s = -math.inf
+            self._calm()
         if stuck:
             self._pause(now_s)
 

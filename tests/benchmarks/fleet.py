@@ -1,14 +1,15 @@
 """A fleet of light vehicles on one gateway: what a vehicle costs, and what gives way first.
 
 `telerig serve` with an embedded PostgreSQL that syncs every commit and a compactor that works every
-ten seconds; vehicles at 1 Hz with 20 signals send a packet of ten seconds each, over connections of
-their own (`rig.fleet`). First 10,000 of them for ten minutes, then more and more, a minute each,
-until the gateway no longer keeps up: the packets that wait grow from half-way to the end, or
-answers take ten seconds. What gave way first is named by what was busy: the gateway's process (one
-core is the most that it can use), PostgreSQL's, the driver's, or else the disk. CPU is that of the
-processes; memory is what they have more of than before the first vehicle came, resident
-(PostgreSQL's: proportional, so that shared pages count once). Of the
-first fleet everything that was acknowledged is compared with the database afterwards.
+ten seconds; vehicles at 1 Hz with 20 signals send a batch of ten seconds each, over connections of
+their own (`rig.fleet`). First 10,000 of them for ten minutes with columns, then more and more, a
+minute each, until the gateway no longer keeps up: the batches that wait grow from half-way to the
+end, or answers take ten seconds. Then the same with codec packets of edge loggers, from 800 on: to
+decode them is two thirds of what they cost. What gave way first is named by what was busy: the
+gateway's process (one core is the most that it can use), PostgreSQL's, the driver's, or else the
+disk. CPU is that of the processes; memory is what they have more of than before the first vehicle
+came, resident (PostgreSQL's: proportional, so that shared pages count once). Of the first fleet
+everything that was acknowledged is compared with the database afterwards.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pathlib import Path
 
 from rig.fleet.build import models_of, register_in
 from rig.fleet.drive import FleetDrive
-from rig.fleet.spec import FleetSpec
+from rig.fleet.spec import COLUMNS, UPLINK, FleetSpec
 from server.devices.registry import REFRESH_S
 from server.store.embedded import EmbeddedPostgres
 from sim.fleet.packets import Model
@@ -38,6 +39,7 @@ from tests.benchmarks.machine import TICKS_A_S, cpu_s_of
 VEHICLES, RUN_S = 10_000, 600.0
 QUICK_VEHICLES, QUICK_RUN_S = 500, 20.0
 STEPS, STEP_S = (1.25, 1.6, 2.0, 2.5, 3.2, 4.0), 60.0
+EDGE_LOGGERS = (800, 1000, 1250, 1600, 2000, 2500)
 MODELS, QUICK_MODELS = 16, 2
 LATE_MS = 10_000.0
 BUSY = 0.85  # of a core, or of all of them
@@ -80,6 +82,7 @@ class _Run:
 
     Attributes:
         vehicles: how many.
+        wire: what they sent.
         figures: of the drive.
         kept_up: whether the gateway did.
         used: at the start and at the end.
@@ -89,6 +92,7 @@ class _Run:
     """
 
     vehicles: int
+    wire: str
     figures: dict[str, float]
     kept_up: bool
     used: tuple[_Used, _Used]
@@ -126,7 +130,7 @@ def measure(quick: bool) -> list[Row]:
 
 async def _measure(quick: bool) -> list[Row]:
     vehicles = QUICK_VEHICLES if quick else VEHICLES
-    first = _spec(vehicles, quick)
+    first = _spec(vehicles, quick, COLUMNS)
     models = models_of(first, 1)
     with (
         tempfile.TemporaryDirectory(prefix="telerig-fleet-") as name,
@@ -137,18 +141,22 @@ async def _measure(quick: bool) -> list[Row]:
         runs = []
         async with _bench(Path(name), server, next(numbers)) as bench:
             runs.append(await bench.run(first, models, QUICK_RUN_S if quick else RUN_S, True))
-        if runs[0].kept_up and not quick:
-            for factor in STEPS:
-                spec = _spec(round(vehicles * factor), quick)
+        steps = [_spec(round(vehicles * factor), quick, COLUMNS) for factor in STEPS]
+        loggers = [_spec(count, quick, UPLINK) for count in EDGE_LOGGERS]
+        if quick:
+            steps, loggers = [], [_spec(QUICK_VEHICLES // 5, quick, UPLINK)]
+        for more in (steps if runs[0].kept_up else [], loggers):
+            for spec in more:
                 async with _bench(Path(name), server, next(numbers)) as bench:
-                    runs.append(await bench.run(spec, models, STEP_S, False))
+                    seconds = QUICK_RUN_S if quick else STEP_S
+                    runs.append(await bench.run(spec, models, seconds, False))
                 if not runs[-1].kept_up:
                     break
     return _rows(runs)
 
 
-def _spec(vehicles: int, quick: bool) -> FleetSpec:
-    return FleetSpec(vehicles=vehicles, models=QUICK_MODELS if quick else MODELS)
+def _spec(vehicles: int, quick: bool, wire: str) -> FleetSpec:
+    return FleetSpec(vehicles=vehicles, models=QUICK_MODELS if quick else MODELS, wire=wire)
 
 
 class _Bench:
@@ -183,10 +191,10 @@ class _Bench:
         late = figures["latency_p99_ms"] > 1000.0 * spec.batch_s + LATE_MS
         kept_up = drained and not (is_growing or late)
         if not compare:
-            return _Run(spec.vehicles, figures, kept_up, used, idle, taken)
+            return _Run(spec.vehicles, spec.wire, figures, kept_up, used, idle, taken)
         found = await drive.check(self._url)
         lost, doubled = found.missing, found.doubled
-        return _Run(spec.vehicles, figures, kept_up, used, idle, taken, lost, doubled)
+        return _Run(spec.vehicles, spec.wire, figures, kept_up, used, idle, taken, lost, doubled)
 
     def _used(self) -> _Used:
         postgres = _family(self._server.pid or 0)
@@ -285,8 +293,10 @@ def _rows(runs: Sequence[_Run]) -> list[Row]:
     grown = (after.disk_bytes - before.disk_bytes) / first.vehicles / first.lasted_s
     rows.append(Row("disk a vehicle", [grown], "B/s"))
     for run in runs:
-        name = f"{run.vehicles:,} vehicles: kept up"
+        name = f"{run.vehicles:,} vehicles, {run.wire}: kept up"
         if not run.kept_up:
-            name = f"{run.vehicles:,} vehicles: did not keep up, gave way: {run.gave_way}"
+            name = (
+                f"{run.vehicles:,} vehicles, {run.wire}: did not keep up, gave way: {run.gave_way}"
+            )
         rows.append(Row(name, [run.figures["latency_p99_ms"]], "ms (p99)"))
     return rows

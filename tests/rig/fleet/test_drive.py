@@ -6,6 +6,7 @@ import asyncio
 import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from rig.errors import RigError
 from rig.fleet.build import register_at, register_in
 from rig.fleet.check import Checked
 from rig.fleet.drive import FleetDrive
-from rig.fleet.spec import FleetSpec
+from rig.fleet.spec import WIRES, FleetSpec
 from server.clock import SystemClock
 from server.store.connection import connect
 from server.store.migrate import migrate
@@ -50,14 +51,16 @@ async def _damaged(drive: FleetDrive, url: str, *statements: str) -> tuple[Check
     return before, await drive.check(url)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 async def test_everything_acknowledged_is_stored_and_a_damage_is_found(
-    database_url: str, quick_spec: FleetSpec, quick_models: Sequence[Model]
+    database_url: str, quick_spec: FleetSpec, quick_models: Sequence[Model], wire: str
 ) -> None:
     """Two boots of each vehicle, an outage between; then a row goes, and one is doubled."""
     async with running(gateway_config(database_url, CONFIG)) as gateway:
         url = gateway.url
         keys = await register_at(url, SECRET, quick_spec.devices)
-        async with FleetDrive(quick_spec, [url], keys, models=quick_models) as drive:
+        spec = replace(quick_spec, wire=wire)
+        async with FleetDrive(spec, [url], keys, models=quick_models) as drive:
             await _until(lambda: len(drive.record) > 2 * quick_spec.vehicles)
             back = drive.driver.outage(0.5)
             struck = [v for v in drive.vehicles if v.wake_s(0.0) > 0 and not v.is_sending]
