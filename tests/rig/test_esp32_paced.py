@@ -15,7 +15,7 @@ from rig.record.reader import RecordReader
 from rig.runner.databases import Databases
 from rig.worker.job import Failed, Finished, Job, decode_message, encode
 
-PACE = 3.0  # simulated seconds per wall second; faster, a busy machine leaves samples behind
+PACE = 2.0  # simulated seconds per wall second; faster, a busy machine leaves samples behind
 TIMEOUT_S = 180.0
 
 SCENARIO = """\
@@ -25,7 +25,7 @@ needs: [esp32]
 seed: 4
 world:
   esp32: {count: 2, provisioned: %s, flush: 2 s, plan: {RPM: 2 Hz, SPEED: 1 Hz}}
-phases: [{idle: 20 s}]
+phases: [{idle: 10 s}]
 limits: {readings.lost: {equals: 0}}
 """
 
