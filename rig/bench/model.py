@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from rig.scenario.model import Scenario
 
 MODEL, REAL, DRIVE = "model", "real", "drive"
-PLACES: tuple[str, ...] = (*LINKS, BASE_LINE)
+WIRED = tuple(link for link in LINKS if link != "fleet")
+"""Links that a cable or a radio can stand for; a fleet of light vehicles is none."""
+PLACES: tuple[str, ...] = (*WIRED, BASE_LINE)
 """What a bench file can place: the links, and the base station's radio beside the car's."""
 
 USUAL_BAUD: Mapping[str, int] = {

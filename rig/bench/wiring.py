@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rig.bench.model import DRIVE, MODEL, PLACES, REAL, Bench, Place
-from rig.measures.names import LINKS
+from rig.bench.model import DRIVE, MODEL, PLACES, REAL, WIRED, Bench, Place
 
 HEADINGS = ("link", "world's end", "wire", "gateway's end")
 
@@ -39,7 +38,7 @@ def wiring(
     """
     for name in PLACES:
         place = bench.at(name)
-        if name in LINKS or place.kind != MODEL:
+        if name in WIRED or place.kind != MODEL:
             said = (identities or {}).get(name, {})
             yield Wire(name, _world(place, said), _wire(name, place), _gateway(bench, place))
 

@@ -2,8 +2,7 @@
 
 What waits, when it is sent and how it is tried again is as with any light vehicle; the body is a
 `telerig.v1.Readings` of one batch, float64 values column after column, and the answer is the status
-alone. It costs forty times the bytes of a codec packet on the air and a fiftieth of its CPU at the
-gateway.
+alone. It has eight times the bytes of a codec packet, and a fiftieth of its CPU at the gateway.
 """
 
 from __future__ import annotations

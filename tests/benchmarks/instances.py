@@ -325,7 +325,7 @@ class Stand:
 def _cpu_by_pid(pids: Iterable[int]) -> dict[int, float]:
     found = {}
     for pid in pids:
-        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
             found[pid] = cpu_s_of(pid)
     return found
 

@@ -87,19 +87,21 @@ def test_a_click_on_the_way_seeks_and_the_readout_says_where(
     _, session, places = driven
     sign_in(page, gateway, "viewer")
     open_session(page, gateway, session)
-    spot = page.evaluate(
-        f"""(() => {{ const map = {PANEL}, box = map.canvas.getBoundingClientRect();
-            map.canvas.scrollIntoView({{block: 'center'}});
-            const at = map.canvas.getBoundingClientRect();
-            return [at.left + map.sight.X(map.reported.x[20]),
-                    at.top + map.sight.Y(map.reported.y[20]), map.reported.t[20]]; }})()"""
-    )
+    look = f"""(() => {{ const map = {PANEL};
+        map.canvas.scrollIntoView({{block: 'center'}});
+        const at = map.canvas.getBoundingClientRect();
+        return [at.left + map.sight.X(map.reported.x[20]),
+                at.top + map.sight.Y(map.reported.y[20]), map.reported.t[20]]; }})()"""
+    spot = page.evaluate(look)
     page.mouse.click(spot[0], spot[1])
     page.wait_for_function(f"telerigView.t === {spot[2]!r}")
-    page.mouse.move(spot[0] + 200, spot[1] + 5)
-    page.wait_for_function(
-        f"document.querySelector('.map-place').textContent.includes('{places[20][0]:.6f}° N')"
-    )
+
+    def read_out() -> bool:
+        left, top, _ = page.evaluate(look)  # what is loaded above the map moves it
+        page.mouse.move(left + 200, top + 5)
+        return f"{places[20][0]:.6f}° N" in page.inner_text(".map-place")
+
+    comes(read_out, True)
     words = page.inner_text(".map-place")
     assert "200 m N" in words
     assert "± 6.0 m" in words

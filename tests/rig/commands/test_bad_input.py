@@ -69,7 +69,7 @@ BAD_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "no file": (("run",), ("FILE", "telerig run --help")),
     "command": (
         ("rnu",),
-        ("expected a command of bench, campaign, capture, codec", "'rnu'", "did you mean 'run'?"),
+        ("expected a command of bench, campaign, capacity", "'rnu'", "did you mean 'run'?"),
     ),
     "option": (("run", "a", "--nope"), ("expected an option", "'--nope'", "telerig run --help")),
     "option of telerig": (("--nope",), ("'--nope'", "see telerig --help")),

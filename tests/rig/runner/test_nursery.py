@@ -128,8 +128,22 @@ def processes(word: str) -> dict[int, int]:
 
 
 def nurseries() -> list[int]:
-    """The nurseries of this process."""
+    """The nurseries of this process that were not there when the test began."""
+    return [number for number in _of_this_process() if number not in _others]
+
+
+def _of_this_process() -> list[int]:
     return [number for number, parent in processes(NURSERY).items() if parent == os.getpid()]
+
+
+_others: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def others() -> None:
+    """Runners that other tests share have nurseries, too."""
+    _others.clear()
+    _others.update(_of_this_process())
 
 
 def wait_for(condition: Callable[[], object]) -> None:
