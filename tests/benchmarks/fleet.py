@@ -1,7 +1,7 @@
 """A fleet of light vehicles on one gateway: what a vehicle costs, and what gives way first.
 
 `telerig serve` with an embedded PostgreSQL that syncs every commit and a compactor that works every
-ten seconds; vehicles at 1 Hz with 20 signals send a batch of ten seconds each, over connections of
+two minutes; vehicles at 1 Hz with 20 signals send a batch of ten seconds each, over connections of
 their own (`rig.fleet`). First 10,000 of them for ten minutes with columns, then more and more, a
 minute each, until the gateway no longer keeps up: the batches that wait grow from half-way to the
 end, or answers take ten seconds. Then the same with codec packets of edge loggers, from 800 on: to
@@ -55,7 +55,8 @@ connections = {connections}
 [database]
 url = "{url}"
 [store]
-compact_after_s = 10
+compact_after_s = 120
+compact_bytes = 1073741824
 [log]
 format = "json"
 level = "warning"
