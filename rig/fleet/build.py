@@ -131,7 +131,7 @@ async def _register_one(url: str, secret: str, device: str) -> str:
     if answer.status not in (200, 201):
         raise RigError(
             f"expected the gateway at {url} to register the device {device!r}, found "
-            f"{answer.status}: {answer.body[:300].decode('utf-8', 'replace')}"
+            f"{answer.status or 'no answer'}: {answer.body[:300].decode('utf-8', 'replace')}"
         )
     return str(json.loads(answer.body)["key"])
 

@@ -86,8 +86,8 @@ def bus_servers(bus: str) -> list[str]:
 
 
 def shown_bus(bus: str) -> str:
-    """Give the bus as it may be shown: without users, passwords and tokens."""
-    return re.sub(r"//[^/,]*@", "//", bus)
+    """Give the bus as it may be shown, mistyped too: without users, passwords and tokens."""
+    return re.sub(r"((?:^|,)\s*(?:[\w+.-]*:/+)?)[^,]*@", r"\1", bus)
 
 
 def _with_port(parts: SplitResult) -> str:
