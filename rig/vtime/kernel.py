@@ -50,6 +50,14 @@ class Host(Protocol):
     def has_input(self) -> bool: ...
 
 
+class Keeper(Protocol):
+    """A port that keeps what arrives for a part until its turn (`rig.vtime.ports`)."""
+
+    reader: Part | None
+
+    def settle(self) -> None: ...
+
+
 class Part:
     """One thread under baton control. It runs only between two operations on its lock."""
 
@@ -132,6 +140,7 @@ class Kernel:
         self._local.part = self.host
         self.ports_poll = select.poll()
         self.pumps: dict[int, Callable[[], None]] = {}
+        self.keepers: list[Keeper] = []  # with bytes for a part that has not run since
 
     # -- clock -------------------------------------------------------------------------------------
     def now_s(self) -> float:
@@ -247,6 +256,17 @@ class Kernel:
             if pump is not None:
                 pump()
 
+    def settle(self, part: Part | None = None) -> None:
+        """Let ports hand over what they keep for `part`, or for one that is over; None: for any."""
+        kept = []
+        for port in self.keepers:
+            reader = port.reader
+            if part is None or reader is None or reader is part or reader.over:
+                port.settle()
+            else:
+                kept.append(port)
+        self.keepers = kept
+
     def step(self) -> None:
         """One SimPy event."""
         self._reads = 0
@@ -294,6 +314,8 @@ class Kernel:
                 chosen = runnable.popleft()
                 if chosen is not me:
                     self._hand_over(me, chosen)
+                elif self.keepers:
+                    self.settle(me)
                 return
             if host_side is not None and (
                 self.external
@@ -315,6 +337,8 @@ class Kernel:
 
     def _hand_over(self, me: Part, other: Part) -> None:
         self.switches += 1
+        if self.keepers:
+            self.settle(other)
         other.baton.release()
         if not me.over:
             me.baton.acquire()

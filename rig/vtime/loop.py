@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from rig.vtime import state
+from rig.vtime import ports, state
 from rig.vtime.external import DatabaseTransport, Exchange, is_database, is_for_database
 from rig.vtime.kernel import Kernel, VirtualTimeError
 from rig.vtime.program import Program, Ready, current, program_of
@@ -34,6 +34,11 @@ class VirtualSelector(selectors.PollSelector):
         super().__init__()
         self._kernel = kernel
         self._exchange = Exchange(kernel)
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = super().register(fileobj, events, data)
+        ports.watched_by_loop(key.fd)
+        return key
 
     def wants_turn(self) -> bool:
         """A part called `call_soon_threadsafe`."""

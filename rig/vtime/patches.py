@@ -161,6 +161,7 @@ def _patch_select() -> None:
             if timeout < 0:
                 raise ValueError("timeout must be non-negative")
             kernel.now_s()  # counts: a loop that polls must come to an end
+            kernel.settle()  # it may look at the port of another part
             return real_select(rlist, wlist, xlist, 0)
         ready = real_select(rlist, wlist, xlist, 0)
         if wlist and not ready[1]:

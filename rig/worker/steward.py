@@ -25,7 +25,6 @@ import sys
 from typing import Any
 
 import asyncpg
-import structlog
 
 LOOK_AGAIN_S = 0.005
 GONE_TIMEOUT_S = 20.0
@@ -100,8 +99,14 @@ class Steward:
 
 async def _make_ready(connection: asyncpg.Connection) -> None:
     """Bring the schema up to date, as the gateway would, and watch over its tables."""
+    # Here: half of what a steward costs is the import of what only a full disk needs.
+    import structlog
+
     from server.clock import SystemClock
     from server.store.migrate import migrate
+
+    # Standard output is for answers alone.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
     await migrate(connection, SystemClock())
     await connection.execute(_READY)
@@ -114,8 +119,6 @@ async def _make_ready(connection: asyncpg.Connection) -> None:
 
 async def serve() -> None:
     """Take orders until there are no more."""
-    # Standard output is for answers alone.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     steward = Steward()
     for line in sys.stdin:
         try:

@@ -40,6 +40,9 @@ START_WAIT_S = 60.0
 STOP_WAIT_S = 10.0
 LOOK_S = 0.5
 LOG_LIMIT_BYTES = 10_000_000
+MEMORY = Path("/dev/shm")
+MEMORY_LEAST_BYTES = 2 << 30
+MEMORY_PREFIX = "tr-pg-data-"
 
 SETTINGS = {
     "listen_addresses": "",
@@ -59,6 +62,7 @@ SETTINGS_NOT_DURABLE = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum": "off",
+    "max_wal_size": "256MB",
 }
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -87,6 +91,7 @@ class Keeper:
         self.namespaces = namespaces
         self.uid: int | None = None
         self.scratch: Path | None = None
+        self.memory: Path | None = None
         self.server: subprocess.Popen[bytes] | None = None
         self.lock: int | None = None
 
@@ -106,7 +111,9 @@ class Keeper:
         self._own(self.scratch)
         if made_data_dir and self.data_dir is not None:
             self._own(self.data_dir)
-        home = self.data_dir if self.data_dir is not None else self.scratch
+        if self.data_dir is None and not self.durable:
+            self.memory = self._in_memory()
+        home = self.data_dir or self.memory or self.scratch
         self._check_reach(home)
         cluster = home / "postgres"
         install = self._reachable(self._choose(cluster))
@@ -144,8 +151,9 @@ class Keeper:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.server.wait(STOP_WAIT_S)
                 self.server.kill()
-        if self.scratch is not None:
-            shutil.rmtree(self.scratch, ignore_errors=True)
+        for folder in (self.scratch, self.memory):
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
         if self.lock is not None:
             os.close(self.lock)
             self.lock = None
@@ -167,6 +175,26 @@ class Keeper:
                 time.sleep(0.05)
             else:
                 return descriptor
+
+    def _in_memory(self) -> Path | None:
+        """Make a folder in memory for data that need not last; None where there is little room.
+
+        A database costs half as much there: most of it is making and removing its 300 files.
+        """
+        try:
+            remove_orphans(MEMORY)
+            if shutil.disk_usage(MEMORY).free < MEMORY_LEAST_BYTES:
+                return None
+            folder = Path(tempfile.mkdtemp(prefix=MEMORY_PREFIX, dir=MEMORY))
+        except OSError:  # there is none, or not for us
+            return None
+        # A lock has its name only when it is held: a folder without one is just being made.
+        unnamed = folder / "lock.new"
+        self.lock = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        unnamed.rename(folder / "lock")
+        self._own(folder)
+        return folder
 
     def _take_identity(self) -> None:
         """As root, or without a name, become somebody whom PostgreSQL accepts."""
@@ -317,6 +345,14 @@ class Keeper:
     def _before_exec() -> None:
         # Should this process be killed as well, the kernel stops the server at once.
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+def remove_orphans(memory: Path) -> None:
+    """Remove what keepers have left in memory that were killed: nobody holds its lock."""
+    for folder in memory.glob(f"{MEMORY_PREFIX}*"):
+        with contextlib.suppress(OSError), (folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def has_name(uid: int) -> bool:

@@ -121,6 +121,94 @@ def test_in_waiting_is_complete_at_once(play: Play) -> None:
     assert played.lines == ["True 10000"]
 
 
+def test_a_sleeper_misses_nothing(play: Play) -> None:
+    """What comes while the reader sleeps is all there when it wakes, and costs one write."""
+    played = play(
+        """
+        line, port, path = make_port(paced=False)
+        seen, writes, real_write = [], [], os.write
+        os.write = lambda *given: (writes.append(given), real_write(*given))[1]
+
+        def body():
+            client = serial.Serial(path, timeout=1)
+            for number in range(2_000):
+                at(env.now + 1e-4, lambda: line.write(b"first"))
+                seen.append(client.read(5) == b"first")
+                for i in range(number % 8):
+                    at(env.now + 1e-4 * i, lambda: line.write(b"%d" % number))
+                time.sleep(1e-3)
+                expected = b"%d" % number * (number % 8)
+                seen.append(client.in_waiting == len(expected) == len(client.read(len(expected))))
+
+        async def main():
+            await asyncio.to_thread(body)
+            print(all(seen), len(seen), len(writes))
+
+        play(main)
+        """,
+        prologue=SERIAL,
+    )
+    assert played.lines == ["True 4000 3750"]
+
+
+def test_what_is_kept_is_there_for_whoever_looks(play: Play) -> None:
+    """Another thread than the one that waited last, one that comes after its end, a long flood, and
+    the end of the port: what has arrived is there."""
+    played = play(
+        """
+        line, port, path = make_port(paced=False)
+
+        def first(ends):
+            client = serial.Serial(path, timeout=30)
+            log("first", client.read(1))
+            time.sleep(ends)
+
+        def other(client):
+            client.timeout = 0
+            log("without waiting", client.read(100))
+            client.timeout = 1
+            time.sleep(1)
+            log("waiting", client.read(2))
+
+        async def main():
+            client = serial.Serial(path, timeout=0)
+            at(1, lambda: line.write(b"a"))
+            at(1.5, lambda: line.write(b"bc"))
+            at(2.5, lambda: line.write(b"de"))
+            slow = asyncio.create_task(asyncio.to_thread(first, 9))
+            await asyncio.sleep(2)
+            await asyncio.to_thread(other, client)
+            await slow
+            at(20, lambda: line.write(b"f"))
+            at(20.5, lambda: line.write(b"g" * 600))
+            at(20.6, lambda: line.write(b"h" * 600))
+            at(20.7, lambda: line.write(b"i" * 60_000))
+            await asyncio.gather(asyncio.to_thread(first, 1), asyncio.sleep(13))
+            got = b""
+            while piece := client.read(client.in_waiting or 1):
+                got += piece
+                await asyncio.sleep(0.02)
+            log(len(got), port.overflow_bytes)
+            at(40, lambda: line.write(b"j"))
+            at(40.5, lambda: line.write(b"k"))
+            at(40.6, line.hang_up)
+            await asyncio.to_thread(first, 1)
+
+        play(main)
+        """,
+        prologue=SERIAL,
+    )
+    assert played.lines == [
+        "1 first b'a'",
+        "2 without waiting b'bc'",
+        "3 waiting b'de'",
+        "20 first b'f'",
+        played.lines[4],
+        "40 first b'j'",
+    ]
+    assert played.lines[4].endswith(" 61200 0")
+
+
 def test_two_writes_of_one_instant_reach_the_device_together(play: Play) -> None:
     """Commands written one after the other, without a wait, are one chunk, a thousand times."""
     played = play(
@@ -327,6 +415,35 @@ def test_the_loop_can_watch_a_port(play: Play) -> None:
         prologue=SERIAL,
     )
     assert played.lines == ["1.01 b'ECHO'", "2.008 b'unasked'"]
+
+
+def test_the_loop_takes_a_port_over_from_a_thread(play: Play) -> None:
+    """A thread waited for the port and lives on; then the loop is called at each arrival."""
+    played = play(
+        """
+        line, port, path = make_port(paced=False)
+
+        def thread(client):
+            client.read(1)
+            time.sleep(60)
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            client = serial.Serial(path, timeout=30)
+            at(1, lambda: line.write(b"a"))
+            at(2, lambda: line.write(b"kept"))
+            for second in (4, 5, 6):
+                at(second, lambda: line.write(b"news"))
+            asleep = asyncio.create_task(asyncio.to_thread(thread, client))
+            await asyncio.sleep(3)
+            loop.add_reader(client.fd, lambda: log(os.read(client.fd, 100)))
+            await asleep
+
+        play(main)
+        """,
+        prologue=SERIAL,
+    )
+    assert played.lines == ["3 b'kept'", "4 b'news'", "5 b'news'", "6 b'news'"]
 
 
 def test_several_ports_at_one_instant(play: Play) -> None:

@@ -47,6 +47,46 @@ def test_a_temporary_server() -> None:
 
 
 @with_name
+def test_in_memory(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What need not last is in memory, and gone after the stop; without room it is on disk."""
+    monkeypatch.setattr(keeper_module, "MEMORY", short_dir)
+    for least_bytes, found in ((0, 1), (1 << 60, 0)):
+        monkeypatch.setattr(keeper_module, "MEMORY_LEAST_BYTES", least_bytes)
+        keeper = Keeper(find_installs(), None, durable=False, namespaces=False)
+        try:
+            keeper.start()
+            assert len(list(short_dir.glob("*/postgres/PG_VERSION"))) == found
+        finally:
+            keeper.stop()
+        assert not list(short_dir.iterdir())
+
+
+@with_name
+def test_a_killed_keeper_leaves_no_memory(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one removes what a killed one left, and nothing that is in use or being made."""
+    monkeypatch.setattr(keeper_module, "MEMORY", short_dir)
+    monkeypatch.setattr(keeper_module, "MEMORY_LEAST_BYTES", 0)
+    orphan, unborn = (short_dir / f"{keeper_module.MEMORY_PREFIX}{name}" for name in "ab")
+    for folder in (orphan, unborn):
+        folder.mkdir()
+    (orphan / "lock").touch()
+    (orphan / "much").write_bytes(bytes(1000))
+    first = Keeper(find_installs(), None, durable=False, namespaces=False)
+    second = Keeper(find_installs(), None, durable=False, namespaces=False)
+    try:
+        first.start()
+        second.start()
+        assert not orphan.exists()
+        assert unborn.exists()
+        assert first.memory is not None
+        assert (first.memory / "postgres" / "PG_VERSION").exists()
+    finally:
+        first.stop()
+        second.stop()
+    assert list(short_dir.iterdir()) == [unborn]
+
+
+@with_name
 def test_a_lasting_server(short_dir: Path) -> None:
     """A lasting server keeps its data, and starts on it again."""
     for _ in range(2):
