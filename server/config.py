@@ -10,6 +10,7 @@
     origins = ["https://…"]         # pages of other sites that may use the API (CORS, WebSockets)
     ws_heartbeat_s = 30             # of /api/v1/realtime/subscribe
     connections = 1000              # open at a time, WebSockets included; beyond them 503
+    keep_alive_s = 75               # a connection may rest so long between two requests
     pages = true                    # at /, /index.html, … where they are installed (extra view)
     tls_cert = "/etc/…/cert.pem"    # with tls_key: https and wss; read again by a reload (SIGHUP)
     tls_key = "/etc/…/key.pem"
@@ -52,6 +53,7 @@
 
     [store]                         # see server.store.config
     compact_after_s = 600           # readings go from the hot log into segments
+    compactor = "gateway"           # or "elsewhere": telerig compact does it
     raw_days = 0                    # readings older than this are dropped; 0: never
     rollup_days = 0                 # windows of 5 min likewise
 
@@ -147,8 +149,8 @@ from server.operation.config import MetricsConfig, metrics_config, tls_files
 from server.operation.environment import add_links, translate
 from server.outbound.config import OutboundConfig, read_outbound
 from server.provisioning.config import ProvisioningConfig, read_provisioning
+from server.store.config import ELSEWHERE, GATEWAY, StoreConfig, parse_store
 from server.store.config import KEYS as STORE_KEYS
-from server.store.config import StoreConfig, parse_store
 from server.store.shown_url import shown
 from server.toml_lines import KeyPath, key_lines
 from server.users.config import UsersConfig, users_config
@@ -182,10 +184,10 @@ _TEXT_KEYS: Mapping[str, tuple[str, ...]] = {
     "instances": ("name", "url", "bus", "ca_file"),
     "outbound": ("allow",),
     "provisioning": (),
-    "store": (),
+    "store": ("compactor",),
 }
 _INTEGER_KEYS: Mapping[str, tuple[str, ...]] = {
-    "http": ("port", "ws_heartbeat_s", "connections"),
+    "http": ("port", "ws_heartbeat_s", "connections", "keep_alive_s"),
     "api": ("device_requests_per_s",),
     "users": ("token_s", "session_days", "idle_days", "requests_per_s"),
     "compat": ("s4_port",),
@@ -226,6 +228,7 @@ class HttpConfig(msgspec.Struct, frozen=True):
     origins: tuple[str, ...] = ()
     ws_heartbeat_s: int = 30
     connections: int = 1000
+    keep_alive_s: int = 75
     pages: bool = True
     tls: tuple[Path, Path] | None = None
 
@@ -407,6 +410,9 @@ def parse_config(text: str, file: str, env: Mapping[str, str]) -> GatewayConfig:
         expected = "[database] url and enabled: several gateways share one server"
         found = "no url" if config.database.enabled else "enabled = false"
         raise top.where.error("instances", expected, found)
+    if config.store.compactor == ELSEWHERE and config.database.url is None:
+        expected = f'"{GATEWAY}" where there is no [database] url: an embedded server is ours alone'
+        raise top.where.at("store").error("compactor", expected, describe(ELSEWHERE))
     if env.get("APP_ENV") == "production":
         _check_production(config, top.where)
     return config
@@ -526,6 +532,7 @@ def _http(section: Section) -> HttpConfig:
         origins=_origins(section),
         ws_heartbeat_s=section.integer("ws_heartbeat_s", 30, minimum=1, maximum=3600),
         connections=section.integer("connections", 1000, minimum=1, maximum=1_000_000),
+        keep_alive_s=section.integer("keep_alive_s", 75, minimum=1, maximum=3600),
         pages=section.flag("pages", True),
         tls=tls_files(section),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
@@ -44,12 +45,17 @@ from server.provisioning.jobs import Jobs
 from server.readings import Reading
 from server.replay.replays import Replays
 from server.sessions.news import SessionNews
+from server.store.compaction_watch import CompactionWatch
 from server.store.compactor import Compactor
+from server.store.config import ELSEWHERE
 from server.store.devicelog import DeviceLog
 from server.store.hotlog import Batch, HotLog
 from server.store.latest import Latest
 from server.users.guard import Guard
 from server.users.service import Users
+
+if TYPE_CHECKING:
+    from server.operation.reload import Reload
 
 log = structlog.get_logger("telerig.gateway")
 
@@ -92,8 +98,9 @@ class Gateway:
         latest: newest published reading of each signal id.
         newest: newest committed reading of each signal of each device.
         unwritten: those that a dead gateway has not written.
-        compactor: makes segments of the hot log.
+        compactor: makes segments of the hot log, or sees to it that somebody does.
         started_ns: UTC nanoseconds.
+        reload: orders to read the configuration again; None: it cannot be.
     """
 
     def __init__(
@@ -113,6 +120,7 @@ class Gateway:
         self.hotlog = hotlog
         self.pool = pool
         self.started_ns = clock.now_ns()
+        self.reload: Reload | None = None
         self.registry = (Registry if config.database.enabled else FixedRegistry)(
             pool,
             clock,
@@ -161,12 +169,7 @@ class Gateway:
         )
         self.takers = Takers(self)
         self.newest = Latest(pool, clock, config.store.latest_s)
-        self.compactor = Compactor(
-            config.database.url or "",
-            clock,
-            config.store,
-            None if self.instances.is_alone else self._store_token,
-        )
+        self.compactor = self._compactor()
         self.ingest = Ingest(self._device_log(), clock, self.hub)
         self.uplinks = Uplinks(self.ingest, UplinkStore(pool, clock), self.control, self.registry)
         self.link_services = GatewayServices(self.uplinks, self.registry, lambda: self.vin or "")
@@ -211,7 +214,7 @@ class Gateway:
             self.instances.feed.on_turn.append(self.alerts.turn)
             self.instances.feed.has_rules = lambda: self.alerts.has_rules
             self.alerts.on_rules = self.instances.feed.listen
-            self.instances.feed.on_event.append(self.alerts.elsewhere)
+            self.instances.events.on_event.append(self.alerts.elsewhere)
             hotlog.turned = self.instances.feed.link_committed
             self.instances.leases.on_change.append(self._owned_changed)
         self.unwritten = Unwritten(
@@ -277,6 +280,13 @@ class Gateway:
         if not database.enabled:
             return NoDeviceLog(self.clock)
         return DeviceLog(database.url or "", clock=self.clock)
+
+    def _compactor(self) -> Compactor | CompactionWatch:
+        config, clock = self.config, self.clock
+        if config.store.compactor == ELSEWHERE:
+            return CompactionWatch(self.pool, clock, config.store)
+        token = None if self.instances.is_alone else self._store_token
+        return Compactor(config.database.url or "", clock, config.store, token)
 
     def _batch_committed(self, batch: Batch) -> None:
         """Take note of a commit of the local links."""

@@ -3,6 +3,10 @@
 uvicorn waits for ever for the rest of a request's head, and takes as many connections as come:
 who opens enough of them and says nothing uses up the files of the process, and nobody else gets
 in. Bodies have their own time limit (`server.requests`).
+
+A connection that rests, all of its requests answered, is kept for its client's next request; where
+a new one needs the room, the one that has rested for longest is closed. So what rests keeps nobody
+out, however long it may.
 """
 
 from __future__ import annotations
@@ -47,10 +51,26 @@ class Limits:
         allowed = connections if files == resource.RLIM_INFINITY else files - FILES_RESERVE
         self.connections = max(1, min(connections, allowed))
         self.refused = 0
+        self._resting: dict[BoundedProtocol, None] = {}  # who has rested for longest comes first
         is_cut = self.connections < connections
         self._set_by = f"the file limit of {files} (ulimit -n)" if is_cut else "[http] connections"
         self._clock = clock
         self._warn_s: float | None = None
+
+    def rests(self, connection: BoundedProtocol) -> None:
+        """Take note that a connection has nothing to do."""
+        self._resting[connection] = None
+
+    def works(self, connection: BoundedProtocol) -> None:
+        """Take note that it has, or is gone."""
+        self._resting.pop(connection, None)
+
+    def make_room(self) -> bool:
+        """Close the connection that has rested for longest; tell whether there was one."""
+        for connection in self._resting:
+            connection.give_way()
+            return True
+        return False
 
     def refuse(self) -> None:
         """Count a connection that is one too many; warn once a minute."""
@@ -82,7 +102,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take the connection, or only to say that there are too many."""
         super().connection_made(transport)
         surplus = len(self.connections) - self.limits.connections
-        if surplus > 0:
+        if surplus > 0 and not self.limits.make_room():
             self.limits.refuse()
             self._is_refused = True
             if surplus > REFUSED_AT_ONCE:
@@ -92,6 +112,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
+        self.limits.works(self)
         self._head_is_here()
         super().connection_lost(exc)
 
@@ -101,6 +122,7 @@ class BoundedProtocol(HttpToolsProtocol):
             # Not before something was read: a close with unread bytes would undo the answer.
             self._refuse()
             return
+        self.limits.works(self)
         self._head_bytes += len(data)
         super().data_received(data)
         if self._is_upgraded or (self.cycle is not None and not self.cycle.response_complete):
@@ -111,6 +133,18 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes = 0
         elif self._head_bytes > HEAD_BYTES:
             self._end(431, f"a request head of at most {HEAD_BYTES} bytes", "more", "head")
+
+    def on_response_complete(self) -> None:
+        """Answer the next request, or rest until it comes."""
+        super().on_response_complete()
+        if self.timeout_keep_alive_task is not None:
+            self.limits.rests(self)
+
+    def give_way(self) -> None:
+        """Close a connection that rests: its place is needed."""
+        self.limits.works(self)
+        self.connections.discard(self)  # now: its end is told in a later turn of the loop
+        self.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over."""

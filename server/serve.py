@@ -35,6 +35,7 @@ from server.store.connection import (
     CONNECT_TIMEOUT_S,
     DATABASE_ERRORS,
     SETTINGS,
+    PlainConnection,
     first_line,
 )
 from server.store.hotlog import HotLog
@@ -45,6 +46,10 @@ FLUSH_TIMEOUT_S = 10.0
 """How long a stop waits for the database to take what was accepted."""
 LAST_FRAMES_TIMEOUT_S = 1.0
 GRACEFUL_TIMEOUT_S = 3
+BACKLOG = 4096
+"""Connections that wait to be accepted; the kernel's `net.core.somaxconn` bounds it. A fleet that
+comes back after an outage comes at once, and who finds no room tries again after a second at the
+earliest."""
 WS_MESSAGE_BYTES = 65_536
 """What a client may say at once; the default is 16 MiB."""
 
@@ -199,6 +204,7 @@ def _read_pool(url: str, database: DatabaseConfig) -> asyncpg.Pool:
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings=SETTINGS,
+        connection_class=PlainConnection,
     )
 
 
@@ -218,7 +224,7 @@ def listen(http: HttpConfig, key: str = "[http] port") -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(place)
-        listener.listen(128)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()
@@ -273,6 +279,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 date_header=False,
+                timeout_keep_alive=gateway.config.http.keep_alive_s,
                 timeout_graceful_shutdown=GRACEFUL_TIMEOUT_S,
             )
         )

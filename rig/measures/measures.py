@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -336,12 +337,13 @@ class Measures:
     def _compute(self, name: str, phase: str | None, except_faults: bool) -> Measured | None:
         given = self._result("measures").get(name)
         if given is not None:
-            return Measured(float(given[0]), str(given[1])) if phase is None else None
+            value = math.inf if given[0] is None else float(given[0])  # JSON has no infinity
+            return Measured(value, str(given[1])) if phase is None else None
         split = _LINK_MEASURE.fullmatch(name)
         link = self.links.get(split["link"]) if split else None
-        if name == "derived.fidelity.max":
-            link = self._derived
         window = window_of(self.manifest, phase, except_faults, link.name if link else None)
+        if name == "derived.fidelity.max":
+            link = self._derived  # no link's own: a fault of any may strike what it follows from
         if window is None:
             return None
         if link is not None and split is not None:
@@ -463,7 +465,7 @@ class Measures:
                 oldest_lost_s(
                     self._stored.where(self._stored.device == LOCAL),
                     self._published.where(self._published.device == LOCAL),
-                    kills_of(self.manifest),
+                    self.manifest.faults,
                 ),
                 "s",
             ),

@@ -12,7 +12,7 @@ import structlog
 from server.alerts.alert import Alert, Silence, StoredRule
 from server.alerts.rule import RuleBody
 from server.alerts.target import Target
-from server.instances.lease import fenced
+from server.instances.fence import fenced
 
 log = structlog.get_logger("telerig.alerts")
 

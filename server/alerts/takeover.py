@@ -21,8 +21,9 @@ from server.alerts.rule import Kind, Rule
 from server.history.reader import Wanted, columns
 from server.history.wanted import INT64_MAX
 from server.instances.in_order import Key, Missing
+from server.instances.reader import read_turns
 from server.instances.shard import shard_of
-from server.instances.told import Told, read_turns
+from server.instances.told import Told
 from server.readings import Reading
 from server.store.body import decode_body
 from server.store.turns import Head, heads

@@ -72,6 +72,11 @@ def troubles(status: Mapping[str, Any]) -> list[str]:
             f"{status['name']}: the database's clock is {abs(ahead_s):.1f} s {how} this gateway's: "
             "synchronise both machines"
         )
+    if not any(one["is_store_owner"] for one in (*status["living"], *status["compactors"])):
+        found.append(
+            "nobody compacts: start telerig compact, or have a gateway do it "
+            '([store] compactor = "gateway")'
+        )
     if status["feed"]["failing"]:
         found.append(f"{status['name']}: live stream: {status['feed']['failing']}")
     return found
@@ -81,19 +86,20 @@ def shown(status: Mapping[str, Any]) -> str:
     """Give the status as lines."""
     if status["is_alone"]:
         return f"{status['name']} is alone (no [instances] in its configuration)"
-    newest_s = max((one["seen_s"] for one in status["living"]), default=0.0)
+    members = (*status["living"], *status["compactors"])
+    newest_s = max((one["seen_s"] for one in members), default=0.0)
     heads = ("name", "device", "url", "shards", "store", "up", "bus")
     rows = [
         (
             f"{one['name']} *" if one["name"] == status["name"] else one["name"],
-            one["device"],
+            one["device"] or "(compacts)",
             one["url"],
             str(one["shards"]),
             "yes" if one["is_store_owner"] else "",
             _up(newest_s - one["began_s"]),
             "away" if one["failing"] else one["bus"],
         )
-        for one in status["living"]
+        for one in members
     ]
     bus, feed = status["bus"], status["feed"]
     place = f" at {bus['place']}" if bus["kind"] == "nats" else ""

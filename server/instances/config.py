@@ -25,6 +25,7 @@ from server.config_section import Section, describe
 NOTIFY = "notify"
 NATS_PORT = 4222
 SCHEMES = ("nats", "nats+tls", "tls")
+NAME_WORDS = "1 to 64 letters, digits, '.', '_' or '-'"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _EXPECTED_BUS = '"notify" or "nats://HOST:4222" (nats+tls://, USER:PASSWORD@, several with commas)'
 
@@ -62,9 +63,8 @@ def read_instances(section: Section, device: str) -> InstancesConfig:
         ConfigError: a value is not right.
     """
     name = section.text("name", device)
-    if not _NAME.fullmatch(name):
-        expected = "1 to 64 letters, digits, '.', '_' or '-'"
-        raise section.where.error("name", expected, describe(name))
+    if not is_name(name):
+        raise section.where.error("name", NAME_WORDS, describe(name))
     ca_file = section.text("ca_file", None)
     if ca_file is not None and not Path(ca_file).expanduser().is_file():
         raise section.where.error("ca_file", "a file", describe(ca_file))
@@ -78,6 +78,11 @@ def read_instances(section: Section, device: str) -> InstancesConfig:
     )
     section.done()
     return config
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be the name of one of several gateways."""
+    return _NAME.fullmatch(text) is not None
 
 
 def bus_servers(bus: str) -> list[str]:

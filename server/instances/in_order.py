@@ -37,6 +37,8 @@ GAP_S = 0.05
 FORGET_S = 60.0
 LOOK_BACK = 1000
 """Turns before the first one of a boot that are asked for at most."""
+_ASKED = float("inf")
+"""In place of an instant: what is missing was asked for, and the answer is on its way."""
 
 Key = tuple[str, int]
 """Device and boot."""
@@ -76,17 +78,15 @@ class Hole(msgspec.Struct, frozen=True):
 
 
 class _Boot(Generic[T]):
-    """What is known of one boot."""
+    """What is known of one boot: `next` is handed on next, turns up to `upto` are known to be."""
 
-    __slots__ = ("gap_s", "has_begun", "is_asked", "next", "seen_s", "upto", "waiting")
+    __slots__ = ("has_begun", "next", "seen_s", "upto", "waiting")
 
     def __init__(self, first: int, has_begun: bool) -> None:
         self.next = first
         self.upto = first - 1
         self.has_begun = has_begun
         self.waiting: dict[int, T] | None = None
-        self.gap_s = 0.0  # when what is missing is to be asked for
-        self.is_asked = False
         self.seen_s = 0.0
 
 
@@ -103,6 +103,7 @@ class InOrder(Generic[T]):
         doubled: turns that came again, since the start.
         left_out: turns of boots for which there was no room, since the start.
         has_forgotten: whether a boot was ever forgotten.
+        waiting: items that wait for an earlier turn.
     """
 
     def __init__(
@@ -116,27 +117,22 @@ class InOrder(Generic[T]):
         self.doubled = 0
         self.left_out = 0
         self.has_forgotten = False
+        self.waiting = 0
         self._most = boots
         self._most_waiting = waiting
         self._gap_s = gap_s
         self._forget_s = forget_s
         self._boots: dict[Key, _Boot[T]] = {}
-        self._gaps: dict[Key, None] = {}
-        self._waiting = 0
+        self._due_s: dict[Key, float] = {}  # when what is missing of a boot is to be asked for
         self._swept_s = float("-inf")
 
     def __len__(self) -> int:
         return len(self._boots)
 
     @property
-    def waiting(self) -> int:
-        """Items that wait for an earlier turn."""
-        return self._waiting
-
-    @property
     def gaps(self) -> int:
         """Boots of which something is missing."""
-        return len(self._gaps)
+        return len(self._due_s)
 
     def next_turn(self, key: Key) -> int | None:
         """Give the turn that is handed on next; None: nothing was yet."""
@@ -147,137 +143,120 @@ class InOrder(Generic[T]):
         """Give the turn that is handed on next, of all boots of which one was."""
         return {key: boot.next for key, boot in self._boots.items() if boot.has_begun}
 
-    def rewind(self, key: Key, turn: int) -> None:
-        """Go on behind a turn that was handed on before: later ones were lost in the database, and
-        their numbers are given again."""
-        boot = self._boots.get(key)
-        if boot is None or boot.next <= turn + 1:
-            return
-        self._waiting -= len(boot.waiting or ())
-        boot.waiting = None
-        boot.next = turn + 1
-        boot.upto = turn
-        self._whole(key, boot)
-
     # -- what arrives ----------------------------------------------------------------------------
     def take(self, key: Key, turn: int, item: T, now_s: float) -> list[T]:
         """Take a turn; give what can be handed on now, in order."""
-        boot = self._boots.get(key)
+        boot = self._known(key, turn, now_s)
         if boot is None:
-            made = self._new(key, turn, now_s)
-            if made is None:
-                return []
-            boot = made
-        boot.seen_s = now_s
-        if turn == boot.next and boot.has_begun and boot.waiting is None:
-            boot.next = turn + 1
-            boot.upto = max(boot.upto, turn)
-            if boot.upto > turn:  # more is known to be there
-                self._gap(key, boot, now_s)
-            elif boot.gap_s:
-                self._whole(key, boot)
-            return [item]
+            return []
         if turn < boot.next or (boot.waiting is not None and turn in boot.waiting):
             self.doubled += 1
             return []
         boot.upto = max(boot.upto, turn)
-        if self._waiting < self._most_waiting:
+        items: list[T] = []
+        if turn == boot.next and boot.has_begun:
+            boot.next += 1
+            items.append(item)
+            while boot.waiting is not None and boot.next in boot.waiting:
+                items.append(self._take_waiting(boot, boot.waiting))
+        elif self.waiting < self._most_waiting:
             if boot.waiting is None:
                 boot.waiting = {}
             boot.waiting[turn] = item
-            self._waiting += 1
-        items = self._ripe(boot)
+            self.waiting += 1
         self._look(key, boot, now_s + self._gap_s)
         return items
 
     def head(self, key: Key, turn: int, now_s: float) -> None:
         """Take note that all turns up to this one are committed: those that did not come are asked
         for at once."""
+        boot = self._known(key, turn, now_s)
+        if boot is not None:
+            boot.upto = max(boot.upto, turn)
+            self._look(key, boot, now_s)
+
+    def rewind(self, key: Key, turn: int) -> None:
+        """Go on behind a turn that was handed on before: later ones were lost in the database, and
+        their numbers are given again."""
+        boot = self._boots.get(key)
+        if boot is not None and boot.next > turn + 1:
+            self._let_go(key, boot)
+            boot.next = turn + 1
+            boot.upto = turn
+
+    def forget(self, is_unwanted: Callable[[Key], bool]) -> None:
+        """Forget boots that nobody wants to hear of any more."""
+        for key in [key for key in self._boots if is_unwanted(key)]:
+            self._let_go(key, self._boots.pop(key))
+
+    def _known(self, key: Key, turn: int, now_s: float) -> _Boot[T] | None:
+        """Give a boot, a new one where there is room for it."""
         boot = self._boots.get(key)
         if boot is None:
-            made = self._new(key, turn, now_s)
-            if made is None:
-                return
-            boot = made
+            if len(self._boots) >= self._most and not self._sweep(now_s):
+                self.left_out += 1
+                return None
+            has_begun = turn == 1 or self.has_forgotten
+            boot = _Boot(turn if has_begun else max(1, turn - LOOK_BACK), has_begun)
+            self._boots[key] = boot
         boot.seen_s = now_s
-        boot.upto = max(boot.upto, turn)
-        self._look(key, boot, now_s)
-
-    def _new(self, key: Key, turn: int, now_s: float) -> _Boot[T] | None:
-        if len(self._boots) >= self._most and not self._sweep(now_s):
-            self.left_out += 1
-            return None
-        if turn == 1 or self.has_forgotten:
-            boot: _Boot[T] = _Boot(turn, has_begun=True)
-        else:
-            boot = _Boot(max(1, turn - LOOK_BACK), has_begun=False)
-        self._boots[key] = boot
         return boot
 
     def _sweep(self, now_s: float) -> bool:
         """Forget the silent ones; tell whether there is room now."""
         if now_s - self._swept_s >= self._forget_s / 4:
             self._swept_s = now_s
-            silent = [
-                key
+            before = len(self._boots)
+            self._boots = {
+                key: boot
                 for key, boot in self._boots.items()
-                if now_s - boot.seen_s >= self._forget_s and not boot.gap_s
-            ]
-            for key in silent:
-                del self._boots[key]
-                self.has_forgotten = True
+                if now_s - boot.seen_s < self._forget_s or key in self._due_s
+            }
+            self.has_forgotten |= len(self._boots) < before
         return len(self._boots) < self._most
 
-    def _ripe(self, boot: _Boot[T]) -> list[T]:
+    def _take_waiting(self, boot: _Boot[T], waiting: dict[int, T]) -> T:
         """Take what waits and is next."""
-        items: list[T] = []
-        waiting = boot.waiting
-        if waiting is None or not boot.has_begun:
-            return items
-        while boot.next in waiting:
-            items.append(waiting.pop(boot.next))
-            boot.next += 1
-        self._waiting -= len(items)
+        item = waiting.pop(boot.next)
+        boot.next += 1
+        self.waiting -= 1
         if not waiting:
             boot.waiting = None
-        return items
+        return item
+
+    def _let_go(self, key: Key, boot: _Boot[T]) -> None:
+        """Forget what waits of a boot, and that something of it is missing."""
+        self.waiting -= len(boot.waiting or ())
+        boot.waiting = None
+        self._due_s.pop(key, None)
 
     def _look(self, key: Key, boot: _Boot[T], due_s: float) -> None:
         """Note whether something is missing, and from when on it is asked for."""
         if boot.has_begun and boot.next > boot.upto:
-            self._whole(key, boot)
-        else:
-            self._gap(key, boot, due_s)
-
-    def _gap(self, key: Key, boot: _Boot[T], due_s: float) -> None:
-        boot.gap_s = min(boot.gap_s, due_s) if boot.gap_s else due_s
-        self._gaps[key] = None
-
-    def _whole(self, key: Key, boot: _Boot[T]) -> None:
-        boot.gap_s = 0.0
-        self._gaps.pop(key, None)
+            self._due_s.pop(key, None)
+        elif due_s < self._due_s.setdefault(key, due_s) < _ASKED:
+            self._due_s[key] = due_s
 
     # -- what is missing -------------------------------------------------------------------------
     def due_s(self) -> float | None:
         """Give when `missing` has something; None: nothing is missing that was not asked for."""
-        found = None
-        for key in self._gaps:
-            boot = self._boots[key]
-            if not boot.is_asked and (found is None or boot.gap_s < found):
-                found = boot.gap_s
-        return found
+        found_s = min(self._due_s.values(), default=_ASKED)
+        return found_s if found_s < _ASKED else None
 
     def missing(self, now_s: float, most: int = 1000) -> list[Missing]:
         """Give what is to be asked for now; each is answered by `found` or `failed`."""
+        due = [key for key, due_s in self._due_s.items() if due_s <= now_s]
         asked = []
-        for key in self._gaps:
+        for key in due[:most]:
             boot = self._boots[key]
-            if not boot.is_asked and boot.gap_s <= now_s:
-                boot.is_asked = True
-                asked.append(Missing(*key, boot.next - 1, boot.upto, not boot.has_begun))
-                if len(asked) == most:
-                    break
+            self._due_s[key] = _ASKED
+            asked.append(Missing(*key, boot.next - 1, boot.upto, not boot.has_begun))
         return asked
+
+    def failed(self, asked: Missing, again_s: float) -> None:
+        """Take note that it could not be asked for; it is again, from an instant on."""
+        if asked.key in self._due_s:
+            self._due_s[asked.key] = again_s
 
     def found(
         self, asked: Missing, items: Mapping[int, T], upto: int, now_s: float
@@ -293,43 +272,26 @@ class InOrder(Generic[T]):
         boot = self._boots.get(asked.key)
         if boot is None:
             return []
-        boot.is_asked = False
-        steps: list[T | Hole] = []
         upto = min(upto, boot.upto)
-        waiting = boot.waiting or {}
         if not boot.has_begun:
-            known = [t for t in (*items, *waiting) if t >= boot.next]
+            known = [t for t in (*items, *(boot.waiting or ())) if t >= boot.next]
             boot.next = min(known, default=upto + 1)
             boot.has_begun = True
-        while boot.next <= upto:
+        steps: list[T | Hole] = []
+        while True:
             turn = boot.next
-            if turn in waiting:
-                steps.append(waiting.pop(turn))
-                self._waiting -= 1
-            elif turn in items:
+            if boot.waiting is not None and turn in boot.waiting:
+                steps.append(self._take_waiting(boot, boot.waiting))
+                continue
+            if turn > upto:
+                break
+            boot.next += 1
+            if turn in items:
                 steps.append(items[turn])
             elif steps and isinstance(hole := steps[-1], Hole):
                 steps[-1] = Hole(*asked.key, hole.first, turn)
             else:
                 steps.append(Hole(*asked.key, turn, turn))
-            boot.next += 1
-        if not waiting:
-            boot.waiting = None
-        steps += self._ripe(boot)
-        boot.gap_s = 0.0
+        self._due_s.pop(asked.key, None)
         self._look(asked.key, boot, now_s)
         return steps
-
-    def failed(self, asked: Missing, again_s: float) -> None:
-        """Take note that it could not be asked for; it is again, from an instant on."""
-        boot = self._boots.get(asked.key)
-        if boot is not None:
-            boot.is_asked = False
-            boot.gap_s = again_s
-
-    def forget(self, is_unwanted: Callable[[Key], bool]) -> None:
-        """Forget boots that nobody wants to hear of any more."""
-        for key in [key for key in self._boots if is_unwanted(key)]:
-            boot = self._boots.pop(key)
-            self._waiting -= len(boot.waiting or ())
-            self._gaps.pop(key, None)

@@ -3,6 +3,7 @@
     leases    who owns which shard, and who lives
     bus       tells the others early what was committed
     feed      hands on what any of them commits, in order
+    events    alerts, and how links are, for the clients of all
     changes   hears of what changes rarely
 
 Alone there is no bus and no lease: everything is this gateway's own, and nothing of this costs
@@ -22,11 +23,15 @@ from server.instances.bus.nats import NatsBus
 from server.instances.bus.notify import NotifyBus
 from server.instances.changes import Changes
 from server.instances.config import NOTIFY, InstancesConfig
+from server.instances.events import Events
 from server.instances.feed import Feed
-from server.instances.lease import About, AloneLeases, Leases
+from server.instances.held import AloneLeases
+from server.instances.lease import Leases
+from server.instances.lease_rows import About
 from server.instances.members import Member, Members
-from server.instances.shard import SHARDS, STORE
+from server.instances.shard import PLACES, SHARDS, STORE
 from server.live.hub import Hub
+from server.store.config import GATEWAY
 
 log = structlog.get_logger("telerig.instances")
 
@@ -80,7 +85,8 @@ class InstancesStatus(msgspec.Struct, frozen=True):
     Attributes:
         name: this gateway's.
         is_alone: no others are configured.
-        living: who lives.
+        living: the gateways that live.
+        compactors: the processes that compact for them, or would (`telerig compact`).
         shards: of devices that this gateway owns, ascending.
         is_store_owner: it compacts, and drops what is too old.
         failing: why leases cannot be renewed; empty while they are.
@@ -92,6 +98,7 @@ class InstancesStatus(msgspec.Struct, frozen=True):
     name: str
     is_alone: bool
     living: list[Member]
+    compactors: list[Member]
     shards: list[int]
     is_store_owner: bool
     failing: str
@@ -116,6 +123,7 @@ class Instances:
         members: who lives.
         bus: to the others.
         feed: what is committed, in order.
+        events: of this gateway for the others, and theirs.
         changes: what changes rarely.
     """
 
@@ -140,6 +148,7 @@ class Instances:
                 clock=clock,
                 members=self.members,
                 bus_failing=lambda: self.bus.failing,
+                places=PLACES if config.store.compactor == GATEWAY else range(SHARDS),
             )
         )
         self.feed = Feed(
@@ -152,6 +161,9 @@ class Instances:
             members=self.members,
             name=self.name,
             live_ms=20 if named is None else named.live_ms,
+        )
+        self.events = Events(
+            hub, self.bus, self.members, device=config.device, left_out=self.feed.left_out
         )
         self.changes = Changes(url if config.database.enabled else "", is_alone=self.is_alone)
 
@@ -176,6 +188,7 @@ class Instances:
         self.bus.on_gap.append(self._bus_may_be_away)
         await self.bus.start()
         self.feed.start()
+        self.events.start()
         log.info(
             "one of several gateways",
             name=self.name,
@@ -198,6 +211,7 @@ class Instances:
         """Tell what is to be told, and leave."""
         await self.leases.close()
         if not self.is_alone:
+            self.events.close()
             await self.feed.close()
             await self.bus.close()
         await self.changes.close()
@@ -215,6 +229,7 @@ class Instances:
             self.name,
             self.is_alone,
             list(self.members.living),
+            list(self.members.compactors),
             sorted(place for place in held if 0 <= place < SHARDS),
             STORE in held,
             self.leases.failing,

@@ -1,20 +1,16 @@
 """Leases: who owns which shard of devices, and who looks after the store.
 
-A gateway renews one row of its own (`instances`) by the database's clock; a lease is a row with the
-owner's name, its boot and a token, and is good while the owner's row is fresh. So a renewal costs
-one row whatever is owned, and the clocks of machines do not matter.
+    held          what is ours now, by our own clock, and who hears of changes
+    lease_rows    the rows of gateways and leases in the database
+    fence         what an owner writes checks its token in the same transaction
 
-    lives:  the row was renewed less than lease_s ago
-    taken:  by another gateway, once the owner does not live; the same statement locks the owner's
-            row (FOR SHARE), so that a late renewal waits, and then finds itself too late
-    token:  grows with each taking; what an owner writes checks it in the same transaction
-            (`fenced`), so who was paused and writes late is refused
+A gateway renews one row of its own by the database's clock; a lease is a row with the owner's name,
+its boot and a token, and is good while the owner's row is fresh. So a renewal costs one row
+whatever is owned, and the clocks of machines do not matter.
 
 An owner trusts its leases for lease_s by its own monotonic clock from before the renewal was sent,
 which is never later than the database does. Shares are equal: each gateway takes up to
-ceil(64 / living), and gives up what it has beyond that, first here, then in the database. Who
-joins, leaves or gives something up notifies the others (`CHANNEL`), so that nobody waits for a
-renewal.
+ceil(64 / living), and gives up what it has beyond that, first here, then in the database.
 
 All this goes over a connection of its own, which waits for no disk (synchronous_commit is off): a
 crash of the database may forget a taking of the last moments, but never gives a token twice,
@@ -25,199 +21,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable
 
 import asyncpg
-import msgspec
 import structlog
 
 from server.clock import Clock
-from server.errors import Fenced, NameTaken
-from server.instances.members import Member, Members
+from server.errors import NameTaken
+from server.instances import lease_rows
+from server.instances.held import Held
+from server.instances.lease_rows import NAME_LEASES, About
+from server.instances.members import Members
 from server.instances.shard import PLACES, SHARDS, STORE
 from server.store.connection import DATABASE_ERRORS, SETTINGS, first_line
 
 log = structlog.get_logger("telerig.instances")
 
-CHANNEL = "telerig_leases"
-ALONE_TOKEN = 0
-"""Of a gateway alone: nobody else is there to be fenced off. Tokens in the database begin above."""
 RENEWALS = 3
 """So many within one lease."""
-NAME_LEASES = 3
-"""A name is somebody's while its row was renewed within so many leases."""
-FORGOTTEN_S = 86_400.0
-"""Rows of gateways that died are kept so long, for people who look."""
 START_TRIES = 4
 CONNECT_TIMEOUT_S = 2.0
 LEAVE_TIMEOUT_S = 2.0
-IDLE_MS = 3000
-IDLE_STORE_MS = 30_000
-"""A transaction that holds a place and stands still so long is ended by the server: its process was
-paused, or is gone, and others wait for the place."""
-
-OnChange = Callable[[frozenset[int], frozenset[int]], None]
-
-_LIVES = "abs(extract(epoch FROM clock_timestamp() - i.seen)) < i.lease_s"
-# In the future by less than a lease counts too: clocks are set back a little now and then. One that
-# is set back by hours (a fail-over to another machine) keeps nobody alive who is dead.
-
-_JOIN = f"""
-    WITH joined AS (
-        INSERT INTO instances AS i (name, boot, device, url, bus, lease_s, began, seen)
-        VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp(), clock_timestamp())
-        ON CONFLICT (name) DO UPDATE SET
-            boot = excluded.boot, device = excluded.device, url = excluded.url, bus = excluded.bus,
-            failing = '', lease_s = excluded.lease_s, seen = clock_timestamp(),
-            began = CASE WHEN i.boot = excluded.boot THEN i.began ELSE excluded.began END
-        WHERE i.boot = excluded.boot
-           OR abs(extract(epoch FROM clock_timestamp() - i.seen)) >= {NAME_LEASES} * i.lease_s
-        RETURNING name
-    ), freed AS (
-        UPDATE leases SET owner = NULL
-        WHERE owner = $1 AND EXISTS (SELECT FROM joined)
-    )
-    SELECT EXISTS (SELECT FROM joined)
-"""
-_OTHER = "SELECT boot, device, url, lease_s, seen FROM instances WHERE name = $1"
-_FORGET = "DELETE FROM instances WHERE clock_timestamp() - seen > make_interval(secs => $1)"
-_BEAT = f"""
-    WITH me AS (
-        UPDATE instances AS i SET seen = clock_timestamp(), url = $3, failing = $4, ahead_s = $5
-        WHERE name = $1 AND boot = $2 AND {_LIVES}
-        RETURNING name
-    ), living AS (
-        SELECT i.*, o.shards, o.stores FROM instances i CROSS JOIN LATERAL (
-            SELECT count(*) FILTER (WHERE place >= 0) AS shards,
-                   count(*) FILTER (WHERE place < 0) AS stores
-            FROM leases l WHERE l.owner = i.name AND l.boot = i.boot
-        ) AS o
-        WHERE {_LIVES}
-    )
-    SELECT EXISTS (SELECT FROM me) AS lives,
-           extract(epoch FROM clock_timestamp())::float8 AS now_s,
-           (SELECT coalesce(json_agg(json_build_object(
-                'name', name, 'boot', boot, 'device', device, 'url', url, 'bus', bus,
-                'failing', failing, 'ahead_s', ahead_s, 'began_s', extract(epoch FROM began),
-                'seen_s', extract(epoch FROM seen), 'shards', shards,
-                'is_store_owner', stores > 0)), '[]')::text FROM living) AS members,
-           ARRAY(SELECT place FROM leases WHERE owner = $1 AND boot = $2 ORDER BY place) AS places,
-           ARRAY(SELECT token FROM leases WHERE owner = $1 AND boot = $2 ORDER BY place) AS tokens,
-           ARRAY(SELECT place FROM leases l WHERE NOT EXISTS (
-                    SELECT FROM living i WHERE i.name = l.owner AND i.boot = l.boot)
-                 ORDER BY place) AS free
-"""
-_TAKE = f"""
-    WITH free AS (
-        SELECT place FROM leases WHERE place = ANY($3::smallint[]) AND owner IS NULL
-        ORDER BY place LIMIT $4 FOR UPDATE SKIP LOCKED
-    ), orphans AS (
-        SELECT l.place FROM leases l JOIN instances i ON i.name = l.owner
-        WHERE l.place = ANY($3::smallint[]) AND (i.boot <> l.boot OR NOT ({_LIVES}))
-        ORDER BY l.place LIMIT $4 FOR UPDATE OF l SKIP LOCKED FOR SHARE OF i SKIP LOCKED
-    )
-    UPDATE leases SET
-        owner = $1, boot = $2, taken = clock_timestamp(),
-        token = greatest(token + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-    WHERE place IN (SELECT place FROM free UNION SELECT place FROM orphans LIMIT $4)
-      AND EXISTS (SELECT FROM instances i WHERE name = $1 AND boot = $2 AND {_LIVES})
-    RETURNING place, token
-"""
-_RELEASE = """
-    UPDATE leases SET owner = NULL WHERE owner = $1 AND boot = $2 AND place = ANY($3::smallint[])
-"""
-# A server keeps the identifier for life and hands it to its standbys; a restored copy has another.
-_FLEET = """
-    SELECT left(md5(system_identifier::text || '/' || oid::text), 12)
-    FROM pg_control_system(), pg_database WHERE datname = current_database()
-"""
-_LEAVE = "DELETE FROM instances WHERE name = $1 AND boot = $2"  # the leases become nobody's
-_WAKE = f"SELECT pg_notify('{CHANNEL}', $1)"
-_LEFT = "left"
-_FENCE = """
-    SELECT token, set_config('idle_in_transaction_session_timeout', $2, true)
-    FROM leases WHERE place = $1 FOR SHARE
-"""
 
 
-async def fenced(connection: asyncpg.Connection, place: int, token: int) -> None:
-    """Make sure that a place is still ours until the transaction ends.
-
-    Call it in the transaction that writes; nobody takes the place before its end. A transaction
-    that then stands still for `IDLE_MS` is ended by the server.
-
-    Raises:
-        Fenced: another gateway has taken it.
-    """
-    if token == ALONE_TOKEN:
-        return
-    idle_ms = IDLE_STORE_MS if place == STORE else IDLE_MS
-    row = await connection.fetchrow(_FENCE, place, str(idle_ms))
-    if row is None or row["token"] != token:
-        what = "the store" if place == STORE else f"shard {place}"
-        raise Fenced(f"expected {what} to be ours, found another owner; nothing was written")
-
-
-class About(msgspec.Struct):
-    """What a gateway says of itself.
-
-    Attributes:
-        name: unique among those that live.
-        boot: number of this run.
-        device: of its local links.
-        url: where others reach it.
-        bus: the kind of its bus.
-    """
-
-    name: str
-    boot: int
-    device: str
-    url: str
-    bus: str
-
-
-class LeaseCounts(msgspec.Struct):
-    """What was done since the start.
-
-    Attributes:
-        renewals: that succeeded.
-        failed: renewals that did not.
-        taken: leases.
-        lost: leases that were over or taken away.
-        given: leases given up for others, or at the end.
-    """
-
-    renewals: int = 0
-    failed: int = 0
-    taken: int = 0
-    lost: int = 0
-    given: int = 0
-
-
-class AloneLeases:
-    """The leases of a gateway alone: everything is its own, and no database is asked."""
-
-    def __init__(self) -> None:
-        self.held: Mapping[int, int] = MappingProxyType(dict.fromkeys(PLACES, ALONE_TOKEN))
-        self.on_change: list[OnChange] = []
-        self.counts = LeaseCounts()
-        self.failing = ""
-        self.ahead_s: float | None = None
-
-    def token(self, place: int) -> int | None:
-        """Give the token of a gateway alone."""
-        return self.held.get(place)
-
-    async def start(self) -> None:
-        """Do nothing."""
-
-    async def close(self) -> None:
-        """Do nothing."""
-
-
-class Leases:
+class Leases(Held):
     """Renews, takes and gives up the leases of one gateway.
 
     Args:
@@ -227,15 +54,11 @@ class Leases:
         clock: whose monotonic time bounds what is held.
         members: is told who lives.
         bus_failing: tells why the bus does not work, for the others.
+        places: that may be owned.
 
     Attributes:
         members: who lives.
-        on_change: called with places taken and places lost, in the event loop; what is lost is told
-            before anybody else can have it, as far as this process gets to run.
-        counts: what was done.
-        failing: why the leases cannot be renewed; empty while they are.
         fleet: names the database among all: gateways with the same are of one fleet.
-        ahead_s: seconds by which the database's clock is ahead of this machine's; None: unknown.
     """
 
     def __init__(
@@ -247,22 +70,17 @@ class Leases:
         clock: Clock,
         members: Members | None = None,
         bus_failing: Callable[[], str] = lambda: "",
+        places: Iterable[int] = PLACES,
     ) -> None:
+        super().__init__(clock)
         self._url = url
         self._about = about
+        self._places = frozenset(places)
         self._lease_s = lease_s
-        self._clock = clock
         self._bus_failing = bus_failing
         self.members = Members() if members is None else members
         self.members.bus = about.bus
-        self.on_change: list[OnChange] = []
-        self.counts = LeaseCounts()
-        self.failing = ""
         self.fleet = ""
-        self.ahead_s: float | None = None
-        self._held: dict[int, int] = {}
-        self._until_s = clock.monotonic_s()
-        self._renewed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._connection: asyncpg.Connection | None = None
         self._pid = 0
@@ -270,21 +88,9 @@ class Leases:
         self._told_failing = ""
         self._wake = asyncio.Event()
 
-    @property
-    def held(self) -> Mapping[int, int]:
-        """Places that are surely ours now, with their tokens."""
-        return MappingProxyType(self._held if self._is_valid() else {})
-
-    def token(self, place: int) -> int | None:
-        """Give the token of a place; None where it is not surely ours."""
-        return self._held.get(place) if self._is_valid() else None
-
     def renew_soon(self) -> None:
         """Renew now; what the others should know has changed."""
         self._wake.set()
-
-    def _is_valid(self) -> bool:
-        return self._clock.monotonic_s() < self._until_s
 
     async def start(self) -> None:
         """Join under our name, and go on renewing.
@@ -305,28 +111,15 @@ class Leases:
                     raise
         self._tasks = [
             asyncio.create_task(self._renew_forever(), name="leases"),
-            asyncio.create_task(self._watch(), name="lease watch"),
+            asyncio.create_task(self.watch(), name="lease watch"),
         ]
-
-    async def _begun(self) -> asyncpg.Connection:
-        connection = await self._connect()
-        try:
-            await self._take_name(connection)
-            await connection.execute(_FORGET, FORGOTTEN_S)
-            self.fleet = await connection.fetchval(_FLEET)
-            await self._beat(connection)
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
 
     async def close(self) -> None:
         """Give everything up at once, so that others need not wait."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.counts.given += len(self._held)
-        self._drop(self._held)
+        self.give(self._held)
         if not self._tasks:
             return
         self._tasks = []
@@ -335,10 +128,7 @@ class Leases:
             async with asyncio.timeout(LEAVE_TIMEOUT_S):
                 if connection is None or connection.is_closed():
                     connection = await self._connect()
-                async with connection.transaction():
-                    await connection.execute(_LEAVE, self._about.name, self._about.boot)
-                    left = f"{_LEFT} {self._about.name} {self._about.boot}"
-                    await connection.execute(_WAKE, left)
+                await lease_rows.leave(connection, self._about)
                 await connection.close()
         except DATABASE_ERRORS as error:
             log.warning(
@@ -347,6 +137,18 @@ class Leases:
             )
             if connection is not None:
                 connection.terminate()
+
+    # -- joining ---------------------------------------------------------------------------------
+    async def _begun(self) -> asyncpg.Connection:
+        connection = await self._connect()
+        try:
+            await self._take_name(connection)
+            self.fleet = await lease_rows.fleet_of(connection)
+            await self._beat(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     async def _connect(self) -> asyncpg.Connection:
         # A statement that hangs is given up here and there: the next one comes soon enough.
@@ -366,7 +168,7 @@ class Leases:
         )
         try:
             self._pid = await connection.fetchval("SELECT pg_backend_pid()")
-            await connection.add_listener(CHANNEL, self._woken)
+            await connection.add_listener(lease_rows.CHANNEL, self._woken)
         except BaseException:
             connection.terminate()
             raise
@@ -375,17 +177,8 @@ class Leases:
     def _woken(self, connection: object, pid: int, channel: str, payload: object) -> None:
         if pid != self._pid:
             self._wake.set()
-        if match := re.fullmatch(rf"{_LEFT} (\S+) (\d{{1,19}})", str(payload)):
-            self.members.has_left(match[1], int(match[2]))
-
-    async def _join(self, connection: asyncpg.Connection) -> bool:
-        about = self._about
-        has_joined = await connection.fetchval(
-            _JOIN, about.name, about.boot, about.device, about.url, about.bus, self._lease_s
-        )
-        if has_joined:
-            await connection.execute(_WAKE, "")
-        return bool(has_joined)
+        if left := lease_rows.who_left(str(payload)):
+            self.members.has_left(*left)
 
     async def _take_name(self, connection: asyncpg.Connection) -> None:
         """Join; wait for the name of one that was killed.
@@ -394,8 +187,8 @@ class Leases:
             NameTaken: it renews.
         """
         name, first = self._about.name, None
-        while not await self._join(connection):
-            other = await connection.fetchrow(_OTHER, name)
+        while not await lease_rows.join(connection, self._about, self._lease_s):
+            other = await lease_rows.find(connection, name)
             if other is None:
                 continue
             if first is None:
@@ -415,6 +208,7 @@ class Leases:
                 )
             await asyncio.sleep(other["lease_s"] / RENEWALS)
 
+    # -- renewing --------------------------------------------------------------------------------
     async def _renew_forever(self) -> None:
         while True:
             began_s = self._clock.monotonic_s()
@@ -445,15 +239,12 @@ class Leases:
 
     async def _beat(self, connection: asyncpg.Connection) -> None:
         """Renew, and take or give up what changes the shares."""
-        about = self._about
         sent_s, sent_ns = self._clock.monotonic_s(), self._clock.now_ns()
         failing = self._bus_failing()
-        row = await connection.fetchrow(
-            _BEAT, about.name, about.boot, about.url, failing, self.ahead_s or 0.0
-        )
+        said = await lease_rows.beat(connection, self._about, failing, self.ahead_s)
         took_s = self._clock.monotonic_s() - sent_s
-        self.ahead_s = row["now_s"] - sent_ns / 1e9 - took_s / 2
-        if not row["lives"]:
+        self.ahead_s = said.now_s - sent_ns / 1e9 - took_s / 2
+        if not said.lives:
             self._lose_all("renewed too late, or the database has forgotten it")
             await self._join_again(connection)
             return
@@ -462,17 +253,16 @@ class Leases:
         if self.failing:
             self.failing = ""
             log.info("leases are renewed again")
-        self._until_s = sent_s + self._lease_s
-        self._renewed.set()
-        self.members.update(msgspec.json.decode(row["members"], type=list[Member]))
-        self._adopt(dict(zip(row["places"], row["tokens"], strict=True)))
-        await self._balance(connection, frozenset(row["free"]))
+        self.extend(sent_s + self._lease_s)
+        self.members.update(said.members)
+        self.adopt(said.held)
+        await self._balance(connection, said.free & self._places)
         if failing != self._told_failing:
             self._told_failing = failing
-            await connection.execute(_WAKE, "")
+            await lease_rows.wake(connection)
 
     async def _join_again(self, connection: asyncpg.Connection) -> None:
-        if await self._join(connection):
+        if await lease_rows.join(connection, self._about, self._lease_s):
             return
         if not self._is_name_lost:
             self._is_name_lost = True
@@ -483,74 +273,19 @@ class Leases:
             )
 
     async def _balance(self, connection: asyncpg.Connection, free: frozenset[int]) -> None:
-        about = self._about
         share = fair_share(len(self.members.living))
         shards = sorted(place for place in self._held if place != STORE)
         surplus = shards[share:]
         if surplus:
-            self.counts.given += len(surplus)
-            self._drop(surplus)
-            await connection.execute(_RELEASE, about.name, about.boot, surplus)
-            await connection.execute(_WAKE, "")
+            self.give(surplus)
+            await lease_rows.release(connection, self._about, surplus)
             return
         taken: dict[int, int] = {}
-        for places, limit in (
-            (free - {STORE}, share - len(shards)),
-            (free & {STORE}, 1),
-        ):
-            if places and limit > 0:
-                rows = await connection.fetch(_TAKE, about.name, about.boot, sorted(places), limit)
-                taken.update((row["place"], row["token"]) for row in rows)
+        for places, most in ((free - {STORE}, share - len(shards)), (free & {STORE}, 1)):
+            if places and most > 0:
+                taken |= await lease_rows.take(connection, self._about, places, most)
         if taken:
-            self._adopt({**self._held, **taken})
-
-    def _adopt(self, held: dict[int, int]) -> None:
-        """Take what the database says is ours, and tell what has changed."""
-        if not self._is_valid():  # the answer came late: the watch tells, or has told
-            return
-        before = self._held
-        lost = frozenset(place for place in before if held.get(place) != before[place])
-        taken = frozenset(place for place in held if before.get(place) != held[place])
-        self.counts.lost += len(lost)
-        self.counts.taken += len(taken)
-        if lost or taken:
-            self._held = {place: token for place, token in before.items() if place not in lost}
-            self._tell(frozenset(), lost)
-            self._held = dict(held)
-            self._tell(taken, frozenset())
-
-    def _lose_all(self, reason: str) -> None:
-        self._until_s = self._clock.monotonic_s()
-        if self._held:
-            self.counts.lost += len(self._held)
-            log.warning("leases are lost", places=len(self._held), reason=reason)
-            self._drop(self._held)
-
-    def _drop(self, places: Iterable[int]) -> None:
-        """No longer hold places, and tell."""
-        gone = frozenset(places)
-        self._held = {place: token for place, token in self._held.items() if place not in gone}
-        self._tell(frozenset(), gone)
-
-    def _tell(self, taken: frozenset[int], lost: frozenset[int]) -> None:
-        if not taken and not lost:
-            return
-        for take in tuple(self.on_change):
-            try:
-                take(taken, lost)
-            except Exception:
-                log.exception("a listener of the leases failed")
-
-    async def _watch(self) -> None:
-        """Tell when the leases are over because nothing renewed them."""
-        while True:
-            left_s = self._until_s - self._clock.monotonic_s()
-            if left_s > 0:
-                await asyncio.sleep(left_s)
-                continue
-            self._lose_all(self.failing or "not renewed in time")
-            self._renewed.clear()
-            await self._renewed.wait()
+            self.adopt({**self._held, **taken})
 
 
 def fair_share(living: int) -> int:

@@ -14,12 +14,12 @@ Change = Callable[[tuple["Member", ...], tuple["Member", ...]], None]
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A living gateway.
+    """A living gateway, or a process that compacts for them (`telerig compact`).
 
     Attributes:
         name: unique among those that live.
         boot: number of its run.
-        device: id under which its local links' readings are stored.
+        device: id under which its local links' readings are stored; empty: it is no gateway.
         url: where others reach it.
         bus: the kind of its bus.
         failing: why its bus does not work; empty while it does.
@@ -47,7 +47,8 @@ class Members:
     """Who lives, as the database last said; in order of names.
 
     Attributes:
-        living: this gateway among them.
+        living: the gateways, this one among them.
+        compactors: processes that compact for them, or would.
         on_death: called with each that is gone without having said so.
         bus: the kind of this gateway's bus; one of another kind is heard by nobody here.
         on_change: called with who joined and who is gone (died or left).
@@ -55,6 +56,7 @@ class Members:
 
     def __init__(self) -> None:
         self.living: tuple[Member, ...] = ()
+        self.compactors: tuple[Member, ...] = ()
         self.on_death: list[Callable[[Member], None]] = []
         self.bus = ""
         self._left: set[tuple[str, int]] = set()
@@ -63,9 +65,10 @@ class Members:
 
     def update(self, living: Sequence[Member]) -> None:
         """Take who lives now, and tell what has changed."""
-        living = [self._with_bus(one) for one in living]
         before = {(one.name, one.boot): one for one in self.living}
-        self.living = tuple(sorted(living, key=lambda one: one.name))
+        named = sorted(living, key=lambda one: one.name)
+        self.living = tuple(self._with_bus(one) for one in named if one.device)
+        self.compactors = tuple(one for one in named if not one.device)
         now = {(one.name, one.boot): one for one in self.living}
         joined = tuple(one for key, one in now.items() if key not in before)
         gone = tuple(one for key, one in before.items() if key not in now)
@@ -87,7 +90,7 @@ class Members:
             self._left.add((name, boot))
 
     def _with_bus(self, one: Member) -> Member:
-        if one.failing or one.bus == self.bus:
+        if one.failing or not self.bus or one.bus == self.bus:
             return one
         reason = f"it tells by {one.bus}, we listen to {self.bus}: give all one [instances] bus"
         if (one.name, one.boot) not in self._warned:

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Protocol
 
+from server.instances.bus.base import Bus
 from server.instances.told import Told, packed
 
-OUTGOING_BYTES = 16 * 1024 * 1024
-"""More than this does not wait for the tick with its readings: references do."""
-SHARD_TURNS = 10_000
-"""More of a shard do not wait for the tick."""
-
-
-class Publisher(Protocol):
-    """What is asked of a bus (`server.instances.bus`)."""
-
-    carries_bodies: bool
-
-    @property
-    def limit_bytes(self) -> int:
-        """Bytes of one message at most."""
-
-    def publish(self, subject: str, data: bytes) -> None:
-        """Send, or lose it."""
+OUTGOING_BYTES = 1024 * 1024
+"""More than this does not wait for the tick."""
 
 
 class Outgoing:
@@ -35,7 +20,7 @@ class Outgoing:
         wait_s: what is told within this time goes out together; after a pause it goes at once.
     """
 
-    def __init__(self, bus: Publisher, wait_s: float) -> None:
+    def __init__(self, bus: Bus, wait_s: float) -> None:
         self._bus = bus
         self._wait_s = wait_s
         self._waiting: dict[int, list[Told]] = {}
@@ -45,17 +30,12 @@ class Outgoing:
 
     def send(self, shard: int, turn: Told) -> None:
         """Tell of a turn soon."""
-        size_bytes = turn.size_bytes
-        if self._bytes + size_bytes > OUTGOING_BYTES:
-            turn = turn.reference()
-            size_bytes = turn.size_bytes
-        self._bytes += size_bytes
-        waiting = self._waiting.setdefault(shard, [])
-        if len(waiting) >= SHARD_TURNS:
+        told = turn if self._bus.carries_bodies else turn.reference()
+        self._waiting.setdefault(shard, []).append(told)
+        self._bytes += told.size_bytes
+        if self._bytes > OUTGOING_BYTES:
             self.publish()
-            waiting = self._waiting.setdefault(shard, [])
-        waiting.append(turn)
-        if self._tick is None:
+        elif self._tick is None:
             loop = asyncio.get_running_loop()
             wait_s = self._ticked_s + self._wait_s - loop.time()
             # After a pause at once, but for what else is committed in this turn of the loop.

@@ -60,11 +60,15 @@ class Takers:
                 RELOAD, lambda name: heard(name) if name != instances.name else None
             )
 
-    async def tell_reload(self) -> None:
-        """Tell the others that configurations are to be read again."""
+    async def tell_reload(self) -> bool:
+        """Tell the others that configurations are to be read again; give whether they were told."""
         instances = self._gateway.instances
-        if not instances.is_alone and not await instances.changes.tell(RELOAD, instances.name):
+        if instances.is_alone:
+            return False
+        are_told = await instances.changes.tell(RELOAD, instances.name)
+        if not are_told:
             log.warning("other gateways not told of the reload", next="reload them one by one")
+        return are_told
 
     async def close(self) -> None:
         """Read nothing more."""

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from server.errors import StoreError
-from server.instances.lease import AloneLeases, Leases
+from server.instances.held import AloneLeases
+from server.instances.lease import Leases
 from server.instances.members import Member, Members
 from server.instances.shard import STORE
 from server.store.connection import DATABASE_ERRORS, first_line

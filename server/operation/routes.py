@@ -3,6 +3,7 @@
 GET  /api/v1/obd/pids          what the car of the gateway's OBD link has
 GET  /api/v1/obd/dtcs          its trouble codes
 POST /api/v1/obd/dtcs/clear    {"confirm": true}; only while it stands
+POST /api/v1/reload            read the configuration again
 GET  /metrics   with `Authorization: Bearer` and the token of [metrics]; without a configured
                 token for this machine, and for who may see everything else
 """
@@ -21,6 +22,7 @@ from server.answers import Refusal
 from server.api.endpoint import Call, Endpoint, Role, Socket
 from server.operation.diagnosis import Cleared, Diagnosis, Pids, TroubleCodes
 from server.operation.metrics import CONTENT_TYPE, render
+from server.operation.reload import Reloaded
 from server.users.local import why_not_local
 
 if TYPE_CHECKING:
@@ -95,6 +97,21 @@ def endpoints(gateway: Gateway) -> list[Endpoint | Socket]:
             description="Refused unless the car says, at that moment, that it stands.",
         ),
         Endpoint(
+            "POST",
+            "/api/v1/reload",
+            _reload,
+            role=Role.ADMIN,
+            summary="Read the configuration again",
+            tag="operation",
+            answer=Reloaded,
+            also=(
+                (409, "the configuration is wrong: file and line; nothing was changed"),
+                (503, "the gateway stops, or its database is away"),
+            ),
+            description="As `systemctl reload`: from the gateway's own file and environment. Other"
+            " gateways on the same database read theirs, and say in their logs what they took.",
+        ),
+        Endpoint(
             "GET",
             "/metrics",
             _metrics,
@@ -108,6 +125,13 @@ def endpoints(gateway: Gateway) -> list[Endpoint | Socket]:
             " answers this machine only, and whoever has the API secret.",
         ),
     ]
+
+
+async def _reload(call: Call[None, None]) -> Reloaded:
+    reload = call.gateway.reload
+    if reload is None:
+        raise Refusal(409, "gateway", "one with a configuration file", "one made by a program")
+    return await reload.done()
 
 
 async def _metrics(call: Call[None, None]) -> Response:

@@ -9,9 +9,10 @@ moment, each reading is in exactly one place. Readers see the one state or the o
 that is older than its compaction.
 
 Works on a connection of its own, in small steps in the event loop, and only when something was
-committed. Of several gateways on one database one compacts at a time: the one that has the lease
-of the store, which is checked in each transaction that changes something. One that was paused and
-goes on when another has taken its place changes nothing any more.
+committed. In a gateway that is busy it takes a fifth of the loop's time; in a process of its own
+(`server.store.compact`) all of it. Of several on one database one compacts at a time: the one that
+has the lease of the store, which is checked in each transaction that changes something. One that
+was paused and goes on when another has taken its place changes nothing any more.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -26,8 +28,9 @@ import structlog
 
 from server.clock import Clock
 from server.errors import BodyError, Fenced, StoreError
-from server.instances.lease import ALONE_TOKEN, fenced
+from server.instances.fence import ALONE_TOKEN, IDLE_STORE_MS, fenced
 from server.instances.shard import STORE
+from server.store import segment_table
 from server.store.body import decode_parts
 from server.store.config import StoreConfig
 from server.store.connection import DATABASE_ERRORS, connect, first_line
@@ -48,6 +51,7 @@ from server.store.rollup import (
     encode_short,
     is_dense,
     joined,
+    may_be_dense,
     windows,
 )
 from server.store.segment import (
@@ -58,7 +62,8 @@ from server.store.segment import (
     catalogue_steps,
     decode_segment,
 )
-from server.store.windows import MOST_OF_SIGNAL, Windows, merged
+from server.store.segment_table import Key, Wanted, Written
+from server.store.windows import MOST_OF_SIGNAL, MOST_SAMPLES, Windows, merged
 
 log = structlog.get_logger("telerig.store")
 
@@ -74,24 +79,34 @@ RETENTION_S = 3600.0
 STEP_TIMEOUT_S = 120.0
 CLOSE_TIMEOUT_S = 5.0
 PAGE_ROWS = 32
-BREATHE_S = 0.004
-PAUSE_SHARE = 0.25
-LONGEST_PAUSE_S = 0.005
-"""After work of this length others get their turns, for this share of it."""
+BREATHE_S = 0.002
+"""After work of this length others get their turns: of the loop, until there is nothing to do,"""
+OTHERS_SHARE = 4.0
+"""and for this many times that length, if there is so much."""
+NOTHING_S = 0.0001
+"""A turn of the loop that took no longer had nothing to do."""
 SMALL_SAMPLES = 32_768
 """Parts of one window are put together up to so many readings: long columns are the smaller ones,
 and each segment has its price."""
+CHEAP_SAMPLES = 4096
+"""But one that has more readings than this, and more than what comes to it, stays as it is: to
+encode it anew each time costs more than all else (a column of 240 is as good as one of 600)."""
+PARTS_AT_ONCE = 64
+"""So many windows go to the database together."""
 VACUUM_S = 60.0
 """So often at most the room is freed that segments leave when they are put together."""
 
 _STATE = """
     SELECT cycle, compacted, emptied,
-           (SELECT min(written_ns) FROM hot WHERE slot = cycle % 4 AND hot.cycle = hot_ring.cycle)
-               AS oldest_ns,
-           (SELECT count(*) FROM hot WHERE slot = cycle % 4 AND hot.cycle = hot_ring.cycle)
-               AS rows,
+           -- The first one that lies there: a table of the ring is filled from its beginning.
+           (SELECT written_ns FROM hot WHERE slot = cycle % 4 AND hot.cycle = hot_ring.cycle
+            LIMIT 1) AS oldest_ns,
            pg_total_relation_size(format('hot_%s', cycle % 4)::regclass) AS size_bytes
     FROM hot_ring, hot_progress
+"""
+_ENDED_WHEN_SILENT = f"""
+    SET idle_in_transaction_session_timeout = {IDLE_STORE_MS};
+    SET idle_session_timeout = {IDLE_STORE_MS}
 """
 _NEXT = "UPDATE hot_ring SET cycle = cycle + 1, opened_ns = $2 WHERE cycle = $1"
 _ROWS = """
@@ -126,28 +141,6 @@ _READ = """
     )
 """
 _EMPTIED = "UPDATE hot_progress SET emptied = $1 WHERE emptied = $1 - 1"
-_NEAR = """
-    SELECT id, t0_ns, t1_ns, samples, signals, counts, counted, mins, maxs, sums, time_streams,
-           ends, data
-    FROM segments
-    WHERE device = $1 AND boot = $2 AND t0_ns >= $3 AND t0_ns < $4 AND samples <= $5
-      AND $6 >= ALL (counts)
-    ORDER BY t0_ns DESC, id DESC LIMIT 1
-"""
-_SEGMENT = """
-    INSERT INTO segments (device, boot, t0_ns, t1_ns, samples, signals, counts, counted, mins,
-                          maxs, sums, time_streams, ends, data)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id
-"""
-_SHORT = """
-    INSERT INTO rollups_10s (device, boot, t0_ns, t1_ns, id, signals, ends, data)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-"""
-_LONG = """
-    INSERT INTO rollups_5min (device, boot, t_ns, id, signals, counts, mins, maxs, sums, firsts,
-                              lasts, first_ms, last_ms)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-"""
 _DAMAGED = """
     INSERT INTO hot_damaged
     SELECT device, boot, seq_first, seq_last, written_ns, $5, body FROM hot
@@ -157,6 +150,30 @@ _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint"
 _FORGET = """
     DELETE FROM stored_numbers WHERE written_ns < $1
 """
+
+
+class _Part(NamedTuple):
+    """What a cycle has of one window of a boot."""
+
+    device: str
+    boot: int
+    begin_ns: int
+    columns: list[Column]
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return self[:3]
+
+    @property
+    def samples(self) -> int:
+        return sum(len(column.values) for column in self.columns)
+
+    def wanted(self, length_ns: int) -> Wanted:
+        """Say which stored segment it can be put together with."""
+        longest = max(len(column.values) for column in self.columns)
+        end_ns = self.begin_ns + length_ns
+        room = min(SMALL_SAMPLES - self.samples, max(self.samples, CHEAP_SAMPLES))
+        return Wanted(*self.key, end_ns, room, MOST_OF_SIGNAL - longest)
 
 
 class Compacted(msgspec.Struct):
@@ -179,8 +196,12 @@ class _State(msgspec.Struct, frozen=True):
     compacted: int
     emptied: int
     oldest_ns: int | None
-    rows: int
     size_bytes: int
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether anything stands in the open cycle."""
+        return self.oldest_ns is not None
 
 
 class Compactor:
@@ -192,6 +213,9 @@ class Compactor:
         config: when, and how long what is kept.
         lease: gives the token of the store's lease, None while another gateway has it; left out
             where there are no leases: then a lock of the database keeps two apart.
+        is_told: somebody calls `committed` after each commit; else it looks by itself, as it also
+            does where there are leases: other gateways commit without a word to it.
+        say: takes a line of the log about each cycle.
 
     Attributes:
         failing: why the last attempt failed; empty while they succeed.
@@ -204,6 +228,9 @@ class Compactor:
         clock: Clock,
         config: StoreConfig | None = None,
         lease: Callable[[], int | None] | None = None,
+        *,
+        is_told: bool = True,
+        say: Callable[..., Any] = log.debug,
     ) -> None:
         self.failing = ""
         self.counts = Compacted()
@@ -211,8 +238,11 @@ class Compactor:
         self._clock = clock
         self._config = config if config is not None else StoreConfig()
         self._lease = lease
+        self._is_told = is_told and lease is None
+        self._say = say
         self._token = ALONE_TOKEN
         self._encoder = Encoder()
+        self._length_ns = round(self._config.window_s * 1e9)
         self._partitions = Partitions()
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -263,7 +293,10 @@ class Compactor:
         self._token = token
         connection = await connect(self._url)
         try:
-            # Without leases another gateway compacts where the lock is taken.
+            if not self._is_told:
+                # A process that is paused, or gone with its machine, keeps lock and place so long.
+                await connection.execute(_ENDED_WHEN_SILENT)
+            # Without leases another one compacts where the lock is taken.
             if token != ALONE_TOKEN or await connection.fetchval(
                 "SELECT pg_try_advisory_lock($1)", LOCK_KEY
             ):
@@ -288,8 +321,8 @@ class Compactor:
     @property
     def _not_standing(self) -> str:
         """SQL of a transaction for which others wait: it is ended when it stands still."""
-        if self._token == ALONE_TOKEN:
-            return ""
+        if self._is_told:
+            return ""  # who waits stands still as well: it is the same process
         return f"SET LOCAL idle_in_transaction_session_timeout = {STANDING_MS}"
 
     # -- when ------------------------------------------------------------------------------------
@@ -332,7 +365,7 @@ class Compactor:
         self._task = None
         if self._owned_token is None:
             return
-        if self._owned_token != ALONE_TOKEN:
+        if not self._is_told:
             wait_s = min(OWNER_LOOK_S, self._look_s, wait_s or OWNER_LOOK_S)
         if self._bytes >= self._config.compact_bytes and not self.failing:
             self._begin()
@@ -349,13 +382,19 @@ class Compactor:
         self.failing = reason
 
     async def _breathe(self) -> None:
-        """Give others their turns: about as much time as was worked since the last pause."""
-        now_s = self._clock.monotonic_s()
+        """Give others their turns, as long as they use them, up to most of the loop's time."""
+        clock = self._clock
+        now_s = clock.monotonic_s()
         worked_s = now_s - self._breathed_s
         if worked_s < BREATHE_S:
             return
-        await asyncio.sleep(min(worked_s * PAUSE_SHARE, LONGEST_PAUSE_S))
-        self._breathed_s = self._clock.monotonic_s()
+        until_s = now_s + worked_s * OTHERS_SHARE
+        while True:
+            await asyncio.sleep(0)
+            before_s, now_s = now_s, clock.monotonic_s()
+            if now_s - before_s < NOTHING_S or now_s >= until_s:
+                break
+        self._breathed_s = now_s
 
     # -- what ------------------------------------------------------------------------------------
     async def _work(self, connection: asyncpg.Connection, all_of_it: bool) -> None:
@@ -363,7 +402,7 @@ class Compactor:
         if state.emptied < state.compacted:
             await self._empty(connection, state)
             state = await self._state(connection)
-        if state.rows and (all_of_it or self._is_due(state)):
+        if state.has_rows and (all_of_it or self._is_due(state)):
             await self._finish(connection, state)
             state = await self._state(connection)
         for cycle in range(state.compacted + 1, state.cycle):
@@ -372,7 +411,7 @@ class Compactor:
         await self._retain(connection)
         state = await self._state(connection)
         self._wait_s = None
-        if state.rows:
+        if state.has_rows:
             age_s = (self._clock.now_ns() - (state.oldest_ns or 0)) / 1e9
             # Not at once again, where the ring has no free table.
             self._wait_s = max(self._look_s / 10, self._config.compact_after_s - age_s)
@@ -422,11 +461,21 @@ class Compactor:
     async def _compact(self, connection: asyncpg.Connection, cycle: int) -> None:
         """Store the segments of a finished cycle, in one transaction."""
         counts = Compacted()
+        began_s = self._clock.monotonic_s()
         place = cycle % SLOTS, cycle
         now_ns = self._clock.now_ns()
         async with self._owned(connection):
-            async for device, boot, columns, begin_ns in self._windows(connection, place):
-                await self._store(connection, device, boot, columns, begin_ns, counts)
+            parts: dict[tuple[str, int, int], _Part] = {}
+            held = 0
+            async for part in self._windows(connection, place):
+                held += part.samples
+                if part.key in parts or len(parts) >= PARTS_AT_ONCE or held > MOST_SAMPLES:
+                    await self._store(connection, [*parts.values()], counts)
+                    parts.clear()
+                    held = part.samples
+                parts[part.key] = part
+            if parts:
+                await self._store(connection, [*parts.values()], counts)
             await connection.execute(_NUMBERS, *place, now_ns, timeout=STEP_TIMEOUT_S)
             await self._partitions.ensure(connection, CONTENTS, [now_ns])
             await connection.execute(_CONTENTS, *place, now_ns, timeout=STEP_TIMEOUT_S)
@@ -437,27 +486,26 @@ class Compactor:
         self.counts.samples += counts.samples
         self.counts.segments += counts.segments
         self.counts.bytes += counts.bytes
-        log.debug(
+        self._say(
             "compacted", cycle=cycle, samples=counts.samples, segments=counts.segments,
-            bytes=counts.bytes,
+            bytes=counts.bytes, took_s=round(self._clock.monotonic_s() - began_s, 3),
         )  # fmt: skip
 
     async def _windows(
         self, connection: asyncpg.Connection, place: tuple[int, int]
-    ) -> AsyncIterator[tuple[str, int, list[Column], int]]:
+    ) -> AsyncIterator[_Part]:
         """Give what a cycle has, by device, boot and window: bounded in memory."""
-        length_ns = round(self._config.window_s * 1e9)
-        gathered = Windows(length_ns)
+        gathered = Windows(self._length_ns)
         key: tuple[str, int] | None = None
         cursor = await connection.cursor(_ROWS, *place, timeout=STEP_TIMEOUT_S)
         while rows := await cursor.fetch(PAGE_ROWS, timeout=STEP_TIMEOUT_S):
             for row in rows:
                 if key is not None and key != (row["device"], row["boot"]):
-                    for begin_ns, columns in gathered.before(None):
-                        yield *key, columns, begin_ns
+                    for window in gathered.before(None):
+                        yield _Part(*key, *window)
                 key = row["device"], row["boot"]
-                for begin_ns, columns in gathered.before(row["time_min_ns"]):
-                    yield *key, columns, begin_ns
+                for window in gathered.before(row["time_min_ns"]):
+                    yield _Part(*key, *window)
                 try:
                     found = decode_parts(row["body"])
                 except BodyError as error:
@@ -471,12 +519,12 @@ class Compactor:
                 for column in found:
                     gathered.add(*column)
                 while gathered.is_full:
-                    for begin_ns, columns in gathered.largest():
-                        yield *key, columns, begin_ns
+                    for window in gathered.largest():
+                        yield _Part(*key, *window)
                 await self._breathe()
-        for begin_ns, columns in gathered.before(None):
+        for window in gathered.before(None):
             assert key is not None
-            yield *key, columns, begin_ns
+            yield _Part(*key, *window)
 
     @staticmethod
     async def _keep_damaged(
@@ -488,128 +536,84 @@ class Compactor:
         await connection.execute(_DAMAGED, *place, device, boot, reason, number)
 
     async def _store(
-        self,
-        connection: asyncpg.Connection,
-        device: str,
-        boot: int,
-        columns: list[Column],
-        begin_ns: int,
-        counts: Compacted,
+        self, connection: asyncpg.Connection, parts: Sequence[_Part], counts: Compacted
     ) -> None:
-        """Store a window, put together with the little that is there of it."""
-        samples = sum(len(column.values) for column in columns)
-        counts.samples += samples
-        if samples < SMALL_SAMPLES:
-            end_ns = begin_ns + round(self._config.window_s * 1e9)
-            room = SMALL_SAMPLES - samples
-            room_of_signal = MOST_OF_SIGNAL - max(len(column.values) for column in columns)
-            near = await connection.fetchrow(
-                _NEAR, device, boot, begin_ns, end_ns, room, room_of_signal
-            )
-            if near is not None:
-                found = dict(near)
-                number = found.pop("id")
-                before = Segment(**found)
-                parts = await self._decoded(before, device, boot, number)
-                if parts is not None:
-                    columns = merged(parts, columns)
-                    await self._remove(connection, device, boot, before, number)
-                    counts.segments -= 1
-                    counts.bytes -= len(before.data)
-        await self._write(connection, device, boot, columns, counts)
+        """Store windows, each put together with the little that is there of it."""
+        wanted = [part.wanted(self._length_ns) for part in parts if part.samples < SMALL_SAMPLES]
+        stored = await segment_table.near(connection, wanted, STEP_TIMEOUT_S)
+        found = {
+            (wanted[place].device, wanted[place].boot, wanted[place].begin_ns): kept
+            for place, kept in stored.items()
+        }
+        numbers = await segment_table.numbers(connection, len(parts))
+        removed, written = [], []
+        for part, number in zip(parts, numbers, strict=True):
+            columns = part.columns
+            counts.samples += part.samples
+            kept = found.get((part.device, part.boot, part.begin_ns))
+            before = None if kept is None else await self._decoded(*kept)
+            if kept is not None and before is not None:
+                columns = merged(before, columns)
+                removed.append(kept)
+            written.append(await self._built(Key(part.device, part.boot, number), columns))
+        for _, segment in removed:
+            self._left.update(table_of(table, segment.t0_ns) for table in (*BY_DAY, BY_MONTH))
+        await segment_table.remove(connection, removed, STEP_TIMEOUT_S)
+        await segment_table.write(connection, written, self._partitions, STEP_TIMEOUT_S)
+        counts.segments += len(written) - len(removed)
+        counts.bytes += sum(len(one.segment.data) for one in written)
+        counts.bytes -= sum(len(segment.data) for _, segment in removed)
 
-    async def _decoded(
-        self, segment: Segment, device: str, boot: int, number: int
-    ) -> list[Column] | None:
+    async def _decoded(self, key: Key, segment: Segment) -> list[Column] | None:
         """Give the columns of a segment; None for a damaged one, which stays as it is: it must not
         keep the others from their place."""
-        parts = []
+        columns = []
         try:
             for column in decode_segment(segment):
-                parts.append(column)
+                columns.append(column)
                 await self._breathe()
         except BodyError as error:
-            log.error("segment is damaged", device=device, boot=boot, id=number, reason=str(error))
-            return None
-        return parts
-
-    async def _remove(
-        self,
-        connection: asyncpg.Connection,
-        device: str,
-        boot: int,
-        before: Segment,
-        number: int,
-    ) -> None:
-        self._left.update(table_of(table, before.t0_ns) for table in (*BY_DAY, BY_MONTH))
-        for table in BY_DAY:
-            await connection.execute(
-                f"DELETE FROM {table} WHERE device = $1 AND t0_ns = $2 AND boot = $3 AND id = $4",
-                device,
-                before.t0_ns,
-                boot,
-                number,
+            log.error(
+                "segment is damaged",
+                device=key.device,
+                boot=key.boot,
+                id=key.number,
+                reason=str(error),
             )
-        await connection.execute(
-            f"DELETE FROM {BY_MONTH} WHERE device = $1 AND t_ns > $2 AND t_ns <= $3 AND boot = $4"
-            " AND id = $5",
-            device,
-            before.t0_ns - LONG_NS,
-            before.t1_ns,
-            boot,
-            number,
-        )
+            return None
+        return columns
 
-    async def _write(
-        self,
-        connection: asyncpg.Connection,
-        device: str,
-        boot: int,
-        columns: Sequence[Column],
-        counts: Compacted,
-    ) -> None:
+    async def _built(self, key: Key, columns: Sequence[Column]) -> Written:
+        """Encode a segment and its rollups."""
         building = Building(self._encoder)
-        rollups: dict[int, list[Window]] = {}
+        short: dict[int, list[Window]] = {}
+        long: dict[int, list[Window]] = {}
         for column in columns:
             readings = building.add(column)
-            rollups[column.signal] = windows(readings, SHORT_NS)
+            if may_be_dense(readings.times_ns):
+                found = windows(readings, SHORT_NS)
+                long[column.signal] = joined(found, LONG_NS)
+                if is_dense(found):
+                    short[column.signal] = found
+            else:
+                long[column.signal] = windows(readings, LONG_NS)
             await self._breathe()
         segment = building.segment()
-        day_ns = [segment.t0_ns]
-        await self._partitions.ensure(connection, "segments", day_ns)
-        await self._partitions.ensure(connection, BY_MONTH, day_ns)
-        fields = msgspec.structs.astuple(segment)
-        number = await connection.fetchval(_SEGMENT, device, boot, *fields)
-        key = device, boot
-        await self._write_short(connection, key, segment, number, rollups)
-        await _write_long(connection, key, number, rollups)
-        counts.segments += 1
-        counts.bytes += len(segment.data)
+        row = await self._short_row(key, segment, short) if short else None
+        return Written(key, segment, row, segment_table.long_rows(key, long))
 
-    async def _write_short(
-        self,
-        connection: asyncpg.Connection,
-        key: tuple[str, int],
-        segment: Segment,
-        number: int,
-        rollups: dict[int, list[Window]],
-    ) -> None:
-        signals, ends, streams, size = [], [], [], 0
-        for signal, found in rollups.items():
-            if is_dense(found):
-                stream = encode_short(
-                    self._encoder.scaler, signal, catalogue_steps(signal)[0], found
-                )
-                streams.append(stream)
-                size += len(stream)
-                signals.append(signal)
-                ends.append(size)
-                await self._breathe()
-        if signals:
-            await self._partitions.ensure(connection, "rollups_10s", [segment.t0_ns])
-            await connection.execute(
-                _SHORT, *key, segment.t0_ns, segment.t1_ns, number, signals, ends, b"".join(streams)
-            )
+    async def _short_row(
+        self, key: Key, segment: Segment, short: dict[int, list[Window]]
+    ) -> segment_table.Row:
+        ends, streams, size = [], [], 0
+        for signal, found in short.items():
+            step = catalogue_steps(signal)[0]
+            streams.append(encode_short(self._encoder.scaler, signal, step, found))
+            size += len(streams[-1])
+            ends.append(size)
+            await self._breathe()
+        place = key.device, key.boot, segment.t0_ns, segment.t1_ns, key.number
+        return *place, [*short], ends, b"".join(streams)
 
     async def _vacuum(self, connection: asyncpg.Connection) -> None:
         """Free the room of segments that were put into others, for the next ones.
@@ -653,34 +657,3 @@ class Compactor:
             self._partitions.forget()
             self.counts.dropped += len(dropped)
             log.info("old readings dropped", tables=dropped)
-
-
-async def _write_long(
-    connection: asyncpg.Connection,
-    key: tuple[str, int],
-    number: int,
-    rollups: dict[int, list[Window]],
-) -> None:
-    by_time: dict[int, list[tuple[int, Window]]] = {}
-    for signal, short in rollups.items():
-        for window in joined(short, LONG_NS):
-            by_time.setdefault(window.t_ns, []).append((signal, window))
-    rows = [
-        (
-            *key,
-            t_ns,
-            number,
-            [signal for signal, _ in found],
-            [window.n for _, window in found],
-            [window.min for _, window in found],
-            [window.max for _, window in found],
-            [window.sum for _, window in found],
-            [window.first for _, window in found],
-            [window.last for _, window in found],
-            [(window.first_ns - t_ns) // 1_000_000 for _, window in found],
-            [(window.last_ns - t_ns) // 1_000_000 for _, window in found],
-        )
-        for t_ns, found in sorted(by_time.items())
-    ]
-    if rows:
-        await connection.executemany(_LONG, rows)

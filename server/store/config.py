@@ -6,6 +6,9 @@ import msgspec
 
 from server.config_section import Section
 
+GATEWAY, ELSEWHERE = "gateway", "elsewhere"
+"""Who compacts: whichever gateway has the store's lease; or `telerig compact` and no gateway."""
+
 KEYS = (
     "compact_after_s",
     "compact_bytes",
@@ -28,6 +31,7 @@ class StoreConfig(msgspec.Struct, frozen=True):
         raw_days: readings older than this are dropped, day by day; 0: never.
         rollup_days: windows of 5 min likewise, month by month; 0: never.
         content_days: so long a repeated request of a device that does not count is known.
+        compactor: "gateway": gateways compact; "elsewhere": `telerig compact` does.
         latest_s: the newest values are written to their table so long after the first change.
     """
 
@@ -38,6 +42,7 @@ class StoreConfig(msgspec.Struct, frozen=True):
     rollup_days: int = 0
     content_days: int = 7
     latest_s: float = 5.0
+    compactor: str = GATEWAY
 
 
 def parse_store(section: Section) -> StoreConfig:
@@ -55,6 +60,7 @@ def parse_store(section: Section) -> StoreConfig:
         rollup_days=section.integer("rollup_days", default.rollup_days, minimum=0, maximum=36_500),
         content_days=section.integer("content_days", default.content_days, minimum=1, maximum=366),
         latest_s=section.number("latest_s", default.latest_s, minimum=0.05, maximum=3600),
+        compactor=section.choice("compactor", (GATEWAY, ELSEWHERE), default.compactor),
     )
     if 86_400 % found.window_s:
         raise section.where.error(

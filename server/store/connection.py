@@ -27,6 +27,20 @@ STORE_ERRORS = (StoreError, *DATABASE_ERRORS)
 SETTINGS = {"application_name": "telerig", "timezone": "UTC"}
 
 
+class PlainConnection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection of a pool whose users leave nothing behind in their sessions.
+
+    asyncpg would ask the server after each use to undo settings, locks, cursors and listening: a
+    round trip, which may cost more than the question. Transactions that are open are ended all the
+    same. So: settings by SET LOCAL, no locks beyond a transaction, and a connection of one's own
+    for everything else.
+    """
+
+    def get_reset_query(self) -> str:
+        """Give what is to be run after each use: nothing."""
+        return ""
+
+
 async def connect(url: str) -> asyncpg.Connection:
     """Open a connection.
 

@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import compress, pairwise
+from operator import sub
 from typing import NamedTuple
 
 import msgspec
@@ -122,6 +123,12 @@ def joined(short: Sequence[Window], length_ns: int) -> list[Window]:
         else:
             found.append(window._replace(t_ns=start_ns))
     return found
+
+
+def may_be_dense(times_ns: array[int]) -> bool:
+    """Tell whether windows of 10 s of these ascending instants can be dense: else they need not be
+    made."""
+    return any(map(SHORT_NS.__gt__, map(sub, times_ns[DENSE - 1 :], times_ns)))
 
 
 def is_dense(short: Sequence[Window]) -> bool:

@@ -67,7 +67,7 @@ class Site:
         zones: that gateways are spread over; one of them may be gone at the busiest time.
         gateways: of a cell; None: as many as it needs.
         load: of each core, at most, while a zone is gone.
-        compactor_load: of the one event loop that compacts; it takes requests as well.
+        compactor_load: of the core of `telerig compact`, at most: what is left is to catch up with.
         database_cores: of one PostgreSQL primary.
         log_mb_s: that its disk writes of write-ahead log, steadily.
         database_connections: `max_connections`.
@@ -82,7 +82,7 @@ class Site:
     zones: int = 3
     gateways: int | None = None
     load: float = 0.6
-    compactor_load: float = 0.5
+    compactor_load: float = 0.6
     database_cores: int = 16
     log_mb_s: float = 200.0
     database_connections: int = 300

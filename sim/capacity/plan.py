@@ -55,8 +55,8 @@ class Plan:
         gateways: of one cell, of which a zone's share may be gone.
         gateway_vehicles: of each while all are there.
         limits: the smallest first.
-        gateway_load: of one gateway's core while all are there, compaction left out.
-        compactor_load: what compaction adds on the one that does it.
+        gateway_load: of one gateway's core while all are there.
+        compactor_load: of the compactor's core (of the gateway's that does it, besides).
         database_cores: busy, of one cell.
         log_mb_s: write-ahead log of one cell.
         commits_per_s, commit_rows: of one cell; rows of one commit.
@@ -107,7 +107,7 @@ class Plan:
 
     @property
     def gateway_cores(self) -> float:
-        """Cores that all gateways together are busy with, compaction included."""
+        """Cores that all gateways and compactors together are busy with."""
         each = self.gateways * self.gateway_load + self.compactor_load
         return self.cells * each
 

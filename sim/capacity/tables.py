@@ -43,7 +43,7 @@ def demand(plans: Sequence[Plan]) -> list[Cells]:
     line("vehicles of a cell", *(f"{p.cell_vehicles:,.0f}" for p in plans))
     line("gateways of a cell", *(f"{p.gateways}" for p in plans))
     line("of one gateway's core, busy", *(f"{p.gateway_load:.0%}" for p in plans))
-    line("and where it compacts, besides", *(f"{p.compactor_load:.0%}" for p in plans))
+    line("of the compactor's core, busy", *(f"{p.compactor_load:.0%}" for p in plans))
     line("cores of a cell's database, busy", *(text(p.database_cores) for p in plans))
     line("write-ahead log of a cell", *(bytes_text(p.log_mb_s) + "/s" for p in plans))
     line("commits/s of a cell", *(text(p.commits_per_s) for p in plans))
@@ -57,7 +57,7 @@ def demand(plans: Sequence[Plan]) -> list[Cells]:
     line("stored a day, one copy", *(bytes_text(p.disk_gb_a_day * 1000) for p in plans))
     kept = [bytes_text(p.disk_tb * 1e6) for p in plans]
     line(f"disk, {plans[0].fleet.raw_days} days, with replicas", *kept)
-    line("gateway cores busy, all", *(text(p.gateway_cores) for p in plans))
+    line("cores of gateways and compactors busy, all", *(text(p.gateway_cores) for p in plans))
     line("database cores busy, all", *(text(p.cells * p.database_cores) for p in plans))
     line("what binds a cell", *(_thing(p.binding.name) for p in plans))
     return lines

@@ -1,15 +1,16 @@
 """A fleet of light vehicles on one gateway: what a vehicle costs, and what gives way first.
 
-`telerig serve` with an embedded PostgreSQL that syncs every commit and a compactor that works every
-two minutes; vehicles at 1 Hz with 20 signals send a batch of ten seconds each, over connections of
-their own (`rig.fleet`). First 10,000 of them for ten minutes with columns, then more and more, a
-minute each, until the gateway no longer keeps up: the batches that wait grow from half-way to the
-end, or answers take ten seconds. Then the same with codec packets of edge loggers, from 800 on: to
-decode them is two thirds of what they cost. What gave way first is named by what was busy: the
-gateway's process (one core is the most that it can use), PostgreSQL's, the driver's, or else the
-disk. CPU is that of the processes; memory is what they have more of than before the first vehicle
-came, resident (PostgreSQL's: proportional, so that shared pages count once). Of the first fleet
-everything that was acknowledged is compared with the database afterwards.
+`telerig serve` with an embedded PostgreSQL that syncs every commit and `telerig compact` beside it,
+which works every two minutes; vehicles at 1 Hz with 20 signals send a batch of ten seconds each,
+over connections of their own (`rig.fleet`). First 10,000 of them for ten minutes with columns, then
+more and more, a minute each, until the gateway no longer keeps up: the batches that wait grow from
+half-way to the end, or answers take ten seconds. Then the same with codec packets of edge loggers,
+from 800 on: to decode them is two thirds of what they cost. What gave way first is named by what
+was busy: the gateway's process or the compactor's (one core is the most that each can use),
+PostgreSQL's, the driver's, or else the disk. CPU is that of the processes; memory is what they have
+more of than before the first vehicle came, resident (PostgreSQL's: proportional, so that shared
+pages count once). Of the first fleet everything that was acknowledged is compared with the database
+afterwards.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ import contextlib
 import itertools
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import uvloop
 
 from rig.fleet.build import models_of, register_in
 from rig.fleet.drive import FleetDrive
@@ -44,7 +48,9 @@ MODELS, QUICK_MODELS = 16, 2
 LATE_MS = 10_000.0
 BUSY = 0.85  # of a core, or of all of them
 DRAIN_S = 60.0
+STOP_WAIT_S = 30.0
 FILES = 65_536
+PARTS = ("gateway", "compactor", "postgres", "driver")
 GATEWAY = """
 [gateway]
 device = "bench"
@@ -55,6 +61,7 @@ connections = {connections}
 [database]
 url = "{url}"
 [store]
+compactor = "elsewhere"
 compact_after_s = 120
 compact_bytes = 1073741824
 [log]
@@ -69,9 +76,11 @@ class _Used:
 
     at_s: float
     gateway_s: float
+    compactor_s: float
     postgres_s: float
     driver_s: float
     gateway_bytes: int
+    compactor_bytes: int
     postgres_bytes: int
     driver_bytes: int
     disk_bytes: int
@@ -117,16 +126,18 @@ class _Run:
         cores = os.cpu_count() or 1
         if self.cores("driver") > BUSY:
             return "driver CPU"
-        if self.cores("gateway") > BUSY:
-            return "gateway CPU"
-        total = sum(self.cores(what) for what in ("gateway", "postgres", "driver"))
+        for what in ("gateway", "compactor"):
+            if self.cores(what) > BUSY:
+                return f"{what} CPU"
+        total = sum(map(self.cores, PARTS))
         return "CPU of the machine" if total > BUSY * cores else "the disk, or what else runs here"
 
 
 def measure(quick: bool) -> list[Row]:
     """Drive, then step upwards."""
     _allow_files()
-    return asyncio.run(_measure(quick))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_measure(quick))
 
 
 async def _measure(quick: bool) -> list[Row]:
@@ -161,13 +172,15 @@ def _spec(vehicles: int, quick: bool, wire: str) -> FleetSpec:
 
 
 class _Bench:
-    """A gateway on a database of its own."""
+    """A gateway and its compactor on a database of their own."""
 
-    def __init__(self, folder: Path, server: EmbeddedPostgres, url: str, pid: int, at: str) -> None:
+    def __init__(
+        self, folder: Path, server: EmbeddedPostgres, url: str, pids: tuple[int, int], at: str
+    ) -> None:
         self._folder = folder
         self._server = server
         self._url = url
-        self._pid = pid
+        self._gateway, self._compactor = pids
         self._at = at
 
     async def run(
@@ -201,10 +214,12 @@ class _Bench:
         postgres = _family(self._server.pid or 0)
         return _Used(
             at_s=time.monotonic(),
-            gateway_s=cpu_s_of(self._pid),
+            gateway_s=cpu_s_of(self._gateway),
+            compactor_s=cpu_s_of(self._compactor),
             postgres_s=sum(map(_cpu_s, postgres)) + _reaped_s(postgres[0]),
             driver_s=time.process_time(),
-            gateway_bytes=_memory(self._pid, "Rss"),
+            gateway_bytes=_memory(self._gateway, "Rss"),
+            compactor_bytes=_memory(self._compactor, "Rss"),
             postgres_bytes=sum(_memory(pid, "Pss") for pid in postgres),
             driver_bytes=_memory(os.getpid(), "Rss"),
             disk_bytes=_disk(self._server.data_dir or self._folder),
@@ -213,14 +228,20 @@ class _Bench:
 
 @contextlib.asynccontextmanager
 async def _bench(folder: Path, server: EmbeddedPostgres, number: int) -> AsyncIterator[_Bench]:
-    """Start a gateway on a new database."""
+    """Start a gateway on a new database, and its compactor."""
     url = server.create_database(f"fleet_{number}")
     port = ingest._free_port()
     file = folder / f"gateway-{number}.toml"
     file.write_text(GATEWAY.format(port=port, url=url, connections=FILES - 1000), encoding="utf-8")
     telerig = str(Path(sys.executable).with_name("telerig"))
     with ingest._served([telerig, "serve", "--config", str(file)], port) as pid:
-        yield _Bench(folder, server, url, pid, f"http://127.0.0.1:{port}")
+        compactor = subprocess.Popen([telerig, "compact", "--config", str(file)])  # noqa: ASYNC220
+        try:
+            yield _Bench(folder, server, url, (pid, compactor.pid), f"http://127.0.0.1:{port}")
+        finally:
+            compactor.terminate()
+            if compactor.wait(STOP_WAIT_S):
+                raise SystemExit(f"telerig compact ended with {compactor.returncode}")
 
 
 def _allow_files() -> None:
@@ -284,12 +305,14 @@ def _rows(runs: Sequence[_Run]) -> list[Row]:
         Row(f"{fleet}: reading due to acknowledged, p99", [figures["latency_p99_ms"]], "ms"),
         Row(f"{fleet}: requests without an answer of use", [figures["failures"]], ""),
     ]
-    for what in ("gateway", "postgres", "driver"):
+    for what in PARTS:
         ms = 1000.0 * first.cores(what) / first.vehicles
         grown = getattr(after, f"{what}_bytes") - getattr(first.idle, f"{what}_bytes")
         kib = grown / first.vehicles / 1024
         rows.append(Row(f"{fleet}: CPU of the {what}", [first.cores(what)], "cores"))
         rows.append(Row(f"CPU of the {what} a vehicle", [ms], "ms/s"))
+        us = 1e6 * first.cores(what) / per_s
+        rows.append(Row(f"CPU of the {what} a reading", [us], "us"))
         rows.append(Row(f"memory of the {what} a vehicle", [kib], "KiB"))
     grown = (after.disk_bytes - before.disk_bytes) / first.vehicles / first.lasted_s
     rows.append(Row("disk a vehicle", [grown], "B/s"))

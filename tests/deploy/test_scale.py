@@ -20,6 +20,8 @@ from websockets.asyncio.client import connect as connect_websocket
 
 from server.config import parse_config
 from server.errors import ConfigError
+from server.store.cli import check_compactor
+from server.store.config import ELSEWHERE
 from server.store.embedded import find_installs
 from tests.deploy.test_nginx import NGINX, WRAPPER, free_port
 from tests.deploy.test_systemd import SAFE_BELOW, analyze
@@ -250,9 +252,25 @@ def test_each_gateway_of_the_compose_file_has_a_configuration() -> None:
         names |= {config.device, config.instances.name}
         assert config.instances.url == f"http://{name}:8000"
         assert config.instances.bus == "nats://telerig:secret@nats:4222"
+        assert config.store.compactor == ELSEWHERE
         with pytest.raises(ConfigError, match="TELERIG_INSTANCES_NAMES"):
             parse_config("", "compose.yaml", {**env, "TELERIG_INSTANCES_NAMES": name})
     assert names == {"gw-a", "gw-b"}
+
+
+def test_who_compacts_in_the_compose_file() -> None:
+    """Two processes with names of their own, whose configuration the command takes."""
+    found = [one for one in compose()["services"].values() if one.get("command") == ["compact"]]
+    names = set()
+    for service in found:
+        env = {
+            key: re.sub(r"\$\{[^}]*\}", "x", text) for key, text in service["environment"].items()
+        }
+        config = parse_config("", "compose.yaml", env)
+        check_compactor(config, None)
+        assert config.instances is not None
+        names.add(config.instances.name)
+    assert len(names) == len(found) == 2
 
 
 def test_the_files_name_each_other() -> None:
@@ -285,6 +303,7 @@ def test_the_template_of_an_instance_is_a_configuration() -> None:
     config = parse_config(text, "gw-a.toml", {})
     assert config.instances is not None
     assert (config.device, config.instances.name) == ("gw-a", "gw-a")
+    check_compactor(config, None)
     with pytest.raises(ConfigError, match=r"gw-a.toml:\d+: .*lease_ms"):
         parse_config(text.replace("lease_s = 1.0", "lease_ms = 1"), "gw-a.toml", {})
 
@@ -310,14 +329,15 @@ def test_pgbouncer_gives_gateways_sessions() -> None:
     assert "pool_mode=transaction" in file["databases"]["telerig_read"]
 
 
-def test_systemd_accepts_the_template(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["telerig", "telerig-compact"])
+def test_systemd_accepts_the_template(tmp_path: Path, name: str) -> None:
     """Not a word of complaint about an instance; as sealed as the unit of one gateway."""
-    text = (SCALE / "telerig@.service").read_text(encoding="utf-8")
-    unit = tmp_path / "telerig@.service"
+    text = (SCALE / f"{name}@.service").read_text(encoding="utf-8")
+    unit = tmp_path / f"{name}@.service"
     unit.write_text(re.sub(r"/opt/telerig/\S+", "/bin/true", text), encoding="utf-8")
-    (tmp_path / "telerig@gw-a.service").symlink_to(unit)
-    said = analyze("verify", str(tmp_path / "telerig@gw-a.service"))
+    (tmp_path / f"{name}@gw-a.service").symlink_to(unit)
+    said = analyze("verify", str(tmp_path / f"{name}@gw-a.service"))
     assert [line for line in said.splitlines() if "telerig" in line] == []
     said = analyze("security", "--offline=yes", str(unit))
-    (found,) = re.findall(r"Overall exposure level for telerig@\S+: ([\d.]+)", said)
+    (found,) = re.findall(rf"Overall exposure level for {name}@\S+: ([\d.]+)", said)
     assert float(found) < SAFE_BELOW

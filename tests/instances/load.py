@@ -23,6 +23,7 @@ BOOT = 7
 STEP_NS = 1_000_000
 ANSWER_TIMEOUT_S = 3.0
 AGAIN_S = 0.05
+AT_REST_S = 1.0
 SIGNAL = "RPM"
 
 Address = tuple[str, int]
@@ -193,6 +194,15 @@ class Load:
     def refusals(self) -> Counter[str]:
         """Of all devices."""
         return sum((device.refusals for device in self.devices.values()), Counter())
+
+    async def at_rest(self) -> dict[str, int]:
+        """Return when nothing more is acknowledged, because nobody can take it; give up to where
+        everything is, by device."""
+        while True:
+            before = self.acknowledged
+            await asyncio.sleep(AT_REST_S)
+            if self.acknowledged == before:
+                return {device.name: device.acknowledged for device in self.devices.values()}
 
     async def grows_by(self, readings: int, patience_s: float = 20.0) -> None:
         """Return when so many more readings are acknowledged."""

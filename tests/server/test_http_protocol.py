@@ -148,6 +148,48 @@ async def test_more_connections_than_allowed(run_gateway: Callable[..., Any]) ->
     assert (line["limit"], line["set_by"]) == (3, "[http] connections")
 
 
+async def test_what_rests_gives_way(run_gateway: Callable[..., Any]) -> None:
+    """A new connection takes the place of the one that has rested for longest; who works stays."""
+    async with (
+        run_gateway(http="connections = 3\n") as gateway,
+        connected(gateway) as (first, ask_first),
+        connected(gateway) as (second, ask_second),
+        connected(gateway) as (working, finish),
+    ):
+        finish.write(HEAD)
+        for reader, writer in ((first, ask_first), (second, ask_second)):
+            writer.write(HEAD + b"\r\n")
+            assert b"200 OK" in await reader.readuntil(b"}")
+        ask_first.write(HEAD + b"\r\n")  # now the second one has rested for longest
+        assert b"200 OK" in await first.readuntil(b"}")
+        async with connected(gateway) as (third, ask_third):
+            ask_third.write(HEAD + b"\r\n")
+            assert b"200 OK" in await third.readuntil(b"}")
+            assert await everything(second) == b""
+            ask_first.write(HEAD + b"\r\n")
+            assert b"200 OK" in await first.readuntil(b"}")
+            finish.write(b"\r\n")
+            assert b"200 OK" in await working.readuntil(b"}")
+        assert gateway.http_limits is not None
+        assert gateway.http_limits.refused == 0
+
+
+async def test_how_long_a_connection_may_rest(run_gateway: Callable[..., Any]) -> None:
+    """As long as `keep_alive_s` says, from its last answer on."""
+    loop = asyncio.get_running_loop()
+    async with (
+        run_gateway(http="keep_alive_s = 1\n") as gateway,
+        connected(gateway) as (reader, writer),
+    ):
+        for _ in range(2):
+            await asyncio.sleep(0.6)
+            writer.write(HEAD + b"\r\n")
+            assert b"200 OK" in await reader.readuntil(b"}")
+        begin_s = loop.time()
+        assert await everything(reader) == b""
+        assert loop.time() - begin_s >= 0.9
+
+
 async def test_a_flood_is_cut_off(
     run_gateway: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,14 +12,12 @@ import contextlib
 import importlib.util
 import logging
 import ssl
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from server.errors import ServerError
-from server.instances.bus.base import GAP_S, Listeners
+from server.instances.bus.base import GAP_S
+from server.instances.bus.server import ServerBus
 from server.instances.config import bus_servers, shown_bus
 
 if TYPE_CHECKING:
@@ -27,12 +25,9 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
 
-log = structlog.get_logger("telerig.instances")
-
 LIMIT_BYTES = 1 << 20
 """What a server takes in one message unless it says another `max_payload`."""
 WAITING_BYTES = 8 << 20
-"""What waits to be sent, at most; what comes then is dropped."""
 HEARD_MESSAGES = 65_536
 HEARD_BYTES = 32 << 20
 """What waits on one subject for this process, at most; what comes then is dropped by the client."""
@@ -41,12 +36,10 @@ FLUSH_S = 2
 PING_S = 1.0
 PINGS = 2
 """A server that does not answer so many pings is away."""
-RETRY_FIRST_S = 0.1
-RETRY_LAST_S = 1.0
 CLOSE_S = 1.0
 
 
-class NatsBus(Listeners):
+class NatsBus(ServerBus):
     """Tells through NATS servers.
 
     Args:
@@ -60,6 +53,8 @@ class NatsBus(Listeners):
 
     kind = "nats"
     carries_bodies = True
+    waiting_limit_bytes = WAITING_BYTES
+    close_s = CLOSE_S
 
     def __init__(self, bus: str, *, name: str, ca_file: Path | None = None) -> None:
         super().__init__(shown_bus(bus))
@@ -69,17 +64,9 @@ class NatsBus(Listeners):
         self._ca_file = ca_file
         self._client: Client | None = None
         self._subscriptions: dict[str, Subscription] = {}
-        self._waiting: deque[tuple[str, bytes]] = deque()
-        self._waiting_bytes = 0
-        self._is_complete = True
-        self._wanted = asyncio.Event()
-        self._drained = asyncio.Event()
-        self._drained.set()
         self._ended = asyncio.Event()
-        self._tried = asyncio.Event()
         self._gap_soon: asyncio.TimerHandle | None = None
         self._reason = ""
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def limit_bytes(self) -> int:
@@ -97,41 +84,18 @@ class NatsBus(Listeners):
                 "expected the NATS client for [instances] bus, found none: "
                 "pip install 'telerig[nats]', or choose bus = \"notify\""
             )
-        if self._task is None:
-            # What it says is said here, once and in one line.
-            logging.getLogger("nats").setLevel(logging.CRITICAL)
-            self._task = asyncio.create_task(self._run(), name="bus")
-            await self._tried.wait()
+        from nats.errors import Error
 
-    def publish(self, subject: str, data: bytes) -> None:
-        """Send it in the event loop's next turn."""
-        if (
-            self.failing
-            or len(data) > self.limit_bytes
-            or self._waiting_bytes + len(data) > WAITING_BYTES
-        ):
-            self.counts.dropped += 1
-            self._is_complete = False
-            self._wanted.set()
-            return
-        self._waiting.append((subject, data))
-        self._waiting_bytes += len(data)
-        self._drained.clear()
-        self._wanted.set()
+        self.errors = (Error, OSError, ssl.SSLError)
+        # What it says is said here, once and in one line.
+        logging.getLogger("nats").setLevel(logging.CRITICAL)
+        await super().start()
 
     async def close(self) -> None:
         """Send what waits, and disconnect."""
-        task, self._task = self._task, None
-        if task is not None:
-            if not self.failing:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(CLOSE_S):
-                        await self._drained.wait()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await super().close()
         if self._gap_soon is not None:
             self._gap_soon.cancel()
-        await self._end_repeating()
 
     def _subject_begins(self, subject: str) -> None:
         self._wanted.set()
@@ -139,42 +103,25 @@ class NatsBus(Listeners):
     def _subject_ends(self, subject: str) -> None:
         self._wanted.set()
 
-    async def _run(self) -> None:
-        retry_s = RETRY_FIRST_S
-        while True:
-            self._ended.clear()
-            self._reason = ""
-            client = _client(self._servers[0].startswith("tls://"))
-            try:
-                await self._connect(client)
-                self._client = client
-                await self._subscribe(client)
-                await client.flush(FLUSH_S)  # from here on everything is heard
-                self._is_back()
-                self._tried.set()
-                retry_s = RETRY_FIRST_S
-                await self._work(client)
-            except Exception as error:
-                if not isinstance(error, _errors()):
-                    log.exception("the bus failed")
-                self._is_away(self._reason or _why(error))
-            finally:
-                self._client = None
-                self._subscriptions.clear()
-                await _close(client)
-            self._tried.set()
-            self._forget()
-            await asyncio.sleep(retry_s)
-            retry_s = min(2 * retry_s, RETRY_LAST_S)
-            self._servers.append(self._servers.pop(0))
+    async def _serve(self) -> None:
+        self._ended.clear()
+        self._reason = ""
+        self._client = client = _client(self._servers[0].startswith("tls://"))
+        await self._connect(client)
+        await self._subscribe(client)
+        await client.flush(FLUSH_S)
+        self._connected()
+        await self._work(client)
 
-    def _forget(self) -> None:
-        """What waits is old by the time a server is back, and others read it in the database."""
-        self.counts.dropped += len(self._waiting)
-        self._is_complete = False
-        self._waiting.clear()
-        self._waiting_bytes = 0
-        self._drained.set()
+    async def _disconnect(self) -> None:
+        client, self._client = self._client, None
+        self._subscriptions.clear()
+        self._servers.append(self._servers.pop(0))
+        if client is not None:
+            await _close(client)
+
+    def _why(self, error: Exception) -> str:
+        return self._reason or _why(error)
 
     async def _connect(self, client: Client) -> None:
         options: dict[str, Any] = {}
@@ -280,12 +227,6 @@ def _client(is_tls_wanted: bool) -> Client:
             await super()._process_info(info, initial_connection)
 
     return Checked()
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    from nats.errors import Error
-
-    return (Error, OSError, ssl.SSLError)
 
 
 def _why(error: BaseException) -> str:

@@ -10,28 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections import deque
 
 import asyncpg
-import structlog
 
 from server.clock import Clock
 from server.errors import StoreError
 from server.instances.bus import framing
-from server.instances.bus.base import Listeners
-from server.store.connection import DATABASE_ERRORS, SETTINGS, first_line
+from server.instances.bus.server import ServerBus
+from server.store.connection import SETTINGS, STORE_ERRORS, first_line
 from server.store.shown_url import shown
 
-log = structlog.get_logger("telerig.instances")
-
 CHANNEL = "telerig_live"
-WAITING_BYTES = 1 << 20
-"""What waits to be told, at most; what comes then is dropped."""
 ALIVE_S = 1.0
 """So often the listening connection is asked whether it is there."""
 ANSWER_S = 2.0
-RETRY_FIRST_S = 0.1
-RETRY_LAST_S = 1.0
 _TELL = "SELECT pg_notify($1, text) FROM unnest($2::text[]) AS text"
 _DEAF = (
     "notifications do not come through: a pooler in transaction mode stands before PostgreSQL? "
@@ -39,7 +31,7 @@ _DEAF = (
 )
 
 
-class NotifyBus(Listeners):
+class NotifyBus(ServerBus):
     """Tells through the database.
 
     Args:
@@ -51,87 +43,29 @@ class NotifyBus(Listeners):
     kind = "notify"
     carries_bodies = False
     limit_bytes = framing.LIMIT_BYTES
+    waiting_limit_bytes = 1 << 20
+    close_s = ANSWER_S
+    errors = STORE_ERRORS
 
     def __init__(self, url: str, clock: Clock, live_s: float = 0.02) -> None:
         super().__init__(shown(url))
         self._url = url
         self._clock = clock
         self._live_s = live_s
-        self._waiting: deque[tuple[str, bytes]] = deque()
-        self._waiting_bytes = 0
-        self._is_complete = True
         self._number = 0
-        self._wanted = asyncio.Event()
-        self._drained = asyncio.Event()
-        self._drained.set()
         self._own_pid = 0
         self._echo = ""
         self._heard = asyncio.Event()
-        self._tried = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Connect, and go on trying."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="bus")
-            await self._tried.wait()
+    async def _serve(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            listening, telling = await self._connect(stack)
+            self._connected()
+            await self._work(listening, telling)
 
-    def publish(self, subject: str, data: bytes) -> None:
-        """Tell it within a tick."""
-        if (
-            self.failing
-            or len(data) > self.limit_bytes
-            or self._waiting_bytes + len(data) > WAITING_BYTES
-        ):
-            self.counts.dropped += 1
-            self._is_complete = False
-            self._wanted.set()
-            return
-        self._waiting.append((subject, data))
-        self._waiting_bytes += len(data)
-        self._drained.clear()
-        self._wanted.set()
-
-    async def close(self) -> None:
-        """Tell what waits, and disconnect."""
-        task, self._task = self._task, None
-        if task is not None:
-            if not self.failing:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(ANSWER_S):
-                        await self._drained.wait()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        await self._end_repeating()
-
-    async def _run(self) -> None:
-        retry_s = RETRY_FIRST_S
-        while True:
-            try:
-                async with contextlib.AsyncExitStack() as stack:
-                    listening, telling = await self._connect(stack)
-                    self._is_back()
-                    self._tried.set()
-                    retry_s = RETRY_FIRST_S
-                    await self._work(listening, telling)
-            except Exception as error:
-                # A task boundary: whatever it is, the bus is tried again.
-                if not isinstance(error, (StoreError, *DATABASE_ERRORS)):
-                    log.exception("the bus failed")
-                is_silent = isinstance(error, TimeoutError) and not str(error)
-                self._is_away("no answer" if is_silent else first_line(error))
-            self._tried.set()
-            self._forget()
-            await asyncio.sleep(retry_s)
-            retry_s = min(2 * retry_s, RETRY_LAST_S)
-
-    def _forget(self) -> None:
-        """What waits is old by the time the database is back, and others read it there."""
-        self.counts.dropped += len(self._waiting)
-        self._is_complete = False
-        self._waiting.clear()
-        self._waiting_bytes = 0
-        self._drained.set()
+    def _why(self, error: Exception) -> str:
+        is_silent = isinstance(error, TimeoutError) and not str(error)
+        return "no answer" if is_silent else first_line(error)
 
     async def _connect(
         self, stack: contextlib.AsyncExitStack

@@ -62,6 +62,7 @@ async def test_everything_acknowledged_is_stored_and_a_damage_is_found(
         spec = replace(quick_spec, wire=wire)
         async with FleetDrive(spec, [url], keys, models=quick_models) as drive:
             await _until(lambda: len(drive.record) > 2 * quick_spec.vehicles)
+            await _until(lambda: not all(vehicle.is_sending for vehicle in drive.vehicles))
             back = drive.driver.outage(0.5)
             struck = [v for v in drive.vehicles if v.wake_s(0.0) > 0 and not v.is_sending]
             assert struck

@@ -309,7 +309,7 @@ def test_what_only_the_runner_knows_comes_from_the_result(bench):
     b.result |= {
         "gateway": {"exit": 0, "cpu_pct": 12.0, "rss_mb": 61.0},
         "counters": {"obd": {"timeouts": 3}},
-        "measures": {"ingest.extra": [4, "/s"]},
+        "measures": {"ingest.extra": [4, "/s"], "fleet.recovery": [None, "s"]},
     }
     m = b.measures()
     assert value(m, "obd.counter.timeouts") == 3
@@ -321,6 +321,7 @@ def test_what_only_the_runner_knows_comes_from_the_result(bench):
     assert value(m, "log.exceptions") == 2
     assert value(m, "rig.ratio") == pytest.approx(40)
     assert value(m, "ingest.extra") == 4
+    assert value(m, "fleet.recovery") == float("inf")  # never: JSON has no word for it
 
 
 def test_paced_runs_judge_speed(bench):
@@ -393,14 +394,15 @@ def test_the_worst_coverage_of_gps_is_against_what_the_receiver_gave(bench):
 
 
 def test_a_derived_value_is_held_against_its_own_samples(bench):
-    """Boost belongs to no link: no link's fidelity knows it."""
-    b = bench()
+    """Boost belongs to no link: no link's fidelity knows it, and any link's fault may strike it."""
+    b = bench(faults=[["f", "corrupt", "obd", at(1.5), at(3)]])
     b.sample(1.0, "derived", "BOOST", 1.4, 1.45)
     b.reading(BOOST, 1.45, measured_s=1.03, received_s=1.03)
     b.sample(2.0, "derived", "BOOST", 1.4, 1.45)
     b.reading(BOOST, -1.45, measured_s=2.03, received_s=2.03)
     m = b.measures()
     assert value(m, "derived.fidelity.max") == pytest.approx(20)
+    assert value(m, "derived.fidelity.max", except_faults=True) == 0
     assert "derived" not in m.links
     assert value(m, "obd.fidelity.max") is None
 

@@ -13,7 +13,7 @@ import msgspec
 from server.errors import StoreError
 from server.pipeline import Pipeline
 from server.readings import Reading
-from server.store import compactor
+from server.store import compactor, segment_table
 from server.store.compactor import Compactor
 from server.store.hotlog import HotLog
 from server.store.segment import Encoder
@@ -117,7 +117,7 @@ def late_part_replaces_segment() -> None:
 def late_part_doubles_segment() -> None:
     """A segment that was put into a new one stays."""
 
-    @around(Compactor, "_remove")
+    @around(segment_table, "remove")
     async def remove(original: Any, *args: Any) -> None:
         return None
 

@@ -323,6 +323,8 @@ async def test_a_reload_reaches_all(database_url: str) -> None:
         reloads["b"].ask()
         await until(lambda: len(read) == 4)
         assert sorted(read) == ["a", "a", "b", "b"]
+        assert (await reloads["a"].done()).others_told
+        await until(lambda: len(read) == 6)
     finally:
         stop.set()
         await asyncio.gather(*tasks)

@@ -18,7 +18,7 @@ from server.alerts.rule import RuleBody
 from server.catalogue import by_name
 from server.errors import StoreAway
 from server.gateway import Gateway
-from server.instances.feed import Feed
+from server.instances.catch_up import CatchUp
 from server.instances.told import Told, packed, unpacked
 from server.store.appends import Append, Appended, Piece
 from server.store.body import Column, encode_columns
@@ -160,9 +160,9 @@ async def test_a_gateway_to_which_nobody_listens_hears_of_nothing(
         await until(lambda: len(b.instances.members.living) == 2)
         feed = b.instances.feed
         await send(a, 0)
-        assert (feed.boots, len(feed._ends)) == (0, 0)
+        assert (feed.boots, len(feed.shards)) == (0, 0)
         await b.alerts.add_rule(RuleBody(name="r", signal="RPM", condition=">", threshold=1), "me")
-        assert len(feed._ends) == 32
+        assert len(feed.shards) == 32
         heard = Heard(b, "readings")
         await send(a, 1)
         await until(lambda: seqs(heard) == [1])
@@ -275,7 +275,7 @@ async def test_what_was_compacted_meanwhile_is_told_as_a_gap(
         heard, gaps = Heard(b, "readings"), Heard(b, "gap")
         await send(a, 0)
         await until(lambda: seqs(heard) == [0])
-        monkeypatch.setattr(Feed, "catch_up", _nothing)
+        monkeypatch.setattr(CatchUp, "compare", _nothing)
         monkeypatch.setattr(a.instances.bus, "publish", lambda subject, data: None)
         for seq in range(1, 4):
             await send(a, seq)

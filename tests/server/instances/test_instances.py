@@ -209,7 +209,7 @@ def test_a_gateway_with_another_bus_is_as_one_whose_bus_is_away() -> None:
 
 async def test_the_fleet_is_named_without_rights(database_url: str) -> None:
     """An ordinary user of the database may ask for what keeps fleets apart."""
-    from server.instances.lease import _FLEET
+    from server.instances.lease_rows import _FLEET
 
     admin = await asyncpg.connect(database_url)
     await admin.execute("CREATE ROLE driver LOGIN; GRANT CONNECT ON DATABASE postgres TO driver")
@@ -236,6 +236,12 @@ def test_what_waits_for_a_person() -> None:
                 "began_s": 100.0, "seen_s": 500.0,
             }
         ],
+        "compactors": [
+            {
+                "name": "c", "device": "", "url": "", "shards": 0, "is_store_owner": False,
+                "bus": "", "failing": "", "began_s": 480.0, "seen_s": 500.0,
+            }
+        ],
         "bus": {
             "kind": "notify", "place": "postgresql:///x", "sent": 1, "received": 2, "dropped": 3,
             "gaps": 4,
@@ -246,9 +252,12 @@ def test_what_waits_for_a_person() -> None:
     }  # fmt: skip
     lines = shown(status).splitlines()
     assert lines[1].split() == ["b", "car-b", "http://b", "64", "7", "min", "away"]
-    assert lines[-4:] == [
+    assert lines[2].split() == ["c", "(compacts)", "0", "20", "s"]
+    assert lines[-5:] == [
         "a: leases cannot be renewed: no answer",
         "b: bus: no answer",
         "a: the database's clock is 3600.2 s behind this gateway's: synchronise both machines",
+        "nobody compacts: start telerig compact, or have a gateway do it "
+        '([store] compactor = "gateway")',
         "a: live stream: away",
     ]

@@ -14,8 +14,11 @@ import pytest
 
 from server.clock import Clock, SystemClock
 from server.errors import Fenced, NameTaken
-from server.instances import lease
-from server.instances.lease import ALONE_TOKEN, About, AloneLeases, Leases, fair_share, fenced
+from server.instances import fence, lease_rows
+from server.instances.fence import ALONE_TOKEN, fenced
+from server.instances.held import AloneLeases
+from server.instances.lease import Leases, fair_share
+from server.instances.lease_rows import About
 from server.instances.shard import PLACES, SHARDS, STORE
 from tests.server.instances.death import die
 from tests.server.instances.door import Door, socket_of, until
@@ -211,7 +214,7 @@ async def test_a_transaction_that_stands_still_is_ended(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A paused process does not keep its place for ever, and cannot commit when it goes on."""
-    monkeypatch.setattr(lease, "IDLE_MS", 300)
+    monkeypatch.setattr(fence, "IDLE_MS", 300)
     owner, other = fleet.make("a", 0.3), fleet.make("b", 0.3)
     await owner.start()
     connection = await asyncpg.connect(fleet.url)
@@ -249,10 +252,10 @@ async def test_a_renewal_that_comes_while_another_one_takes(fleet: Fleet) -> Non
     die(late)
     taker = await asyncpg.connect(fleet.url)
     await taker.execute("UPDATE instances SET seen = seen - interval '10 seconds'")
-    await taker.fetchval(lease._JOIN, "b", 0, "car-b", "http://b", "notify", 10.0)
+    await taker.fetchval(lease_rows._JOIN, "b", 0, "car-b", "http://b", "notify", 10.0)
     transaction = taker.transaction()
     await transaction.start()
-    assert len(await taker.fetch(lease._TAKE, "b", 0, list(range(SHARDS)), 64)) == 64
+    assert len(await taker.fetch(lease_rows._TAKE, "b", 0, list(range(SHARDS)), 64)) == 64
     connection = await late._connect()
     renewal = asyncio.create_task(late._beat(connection))
     for _ in range(500):

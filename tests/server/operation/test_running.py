@@ -21,7 +21,7 @@ from server.operation.tls import expires_ns, make_context
 from server.serve import serve
 from server.wire.telemetry_pb2 import EdgeRecord
 from tests.server.operation.certificates import write_certificate
-from tests.server.running import QUICK, running
+from tests.server.running import QUICK, gateway_config, running
 
 LIVE = QUICK + "[database]\nenabled = false\n"
 LINK = "[links.f]\nkind = 'fake'\n"
@@ -241,6 +241,64 @@ async def test_a_reload_of_a_wrong_file_changes_nothing() -> None:
     await until(lambda: gateway.pipeline.counts.accepted > seen)
     stop.set()
     await soon(task)
+
+
+async def test_a_reload_by_request(database_url: str) -> None:
+    """An admin is told what changed, what needs a restart, and why a wrong file changes nothing;
+    the audit log says who asked."""
+    secret = "a-secret-of-the-operator"
+
+    def config_of(text: str) -> GatewayConfig:
+        return gateway_config(database_url, f"{QUICK}[api]\nsecret = '{secret}'\n{text}")
+
+    next_config: list[GatewayConfig] = [config_of(LINK)]
+
+    def load() -> GatewayConfig:
+        if not next_config:
+            raise ConfigError("telerig.toml", 3, "a number", "string 'x'")
+        return next_config[0]
+
+    stop = asyncio.Event()
+    ready: asyncio.Future[Gateway] = asyncio.get_running_loop().create_future()
+    serving = serve(config_of(LINK), stop=stop, on_ready=ready.set_result, reload=Reload(load))
+    task = asyncio.create_task(serving)
+    gateway = await soon(ready)
+    admin = {"x-api-key": secret}
+    async with httpx2.AsyncClient(base_url=gateway.url, headers=admin) as client:
+        next_config[0] = config_of("[links.g]\nkind = 'fake'\n[store]\nraw_days = 7\n")
+        answer = await client.post("/api/v1/reload")
+        assert answer.json() == {
+            "changed": ["link f ended", "link g started"],
+            "needs_restart": ["store.raw_days"],
+            "others_told": False,
+        }
+        assert set(gateway.supervisors) == {"g"}
+        both = await asyncio.gather(*(client.post("/api/v1/reload") for _ in range(2)))
+        assert [one.json()["changed"] for one in both] == [[], []]
+        next_config.clear()
+        wrong = await client.post("/api/v1/reload")
+        assert (wrong.status_code, wrong.json()["where"]) == (409, "telerig.toml:3")
+        assert wrong.json()["expected"] == "a number"
+        assert set(gateway.supervisors) == {"g"}
+        viewer = await client.post("/api/v1/reload", headers={"x-api-key": ""})
+        assert viewer.status_code in (401, 403)
+        noted = (await client.get("/api/v1/audit")).json()["entries"]
+    outcomes = [one["outcome"] for one in noted if one["action"] == "Read the configuration again"]
+    assert "done" in outcomes
+    stop.set()
+    await soon(task)
+
+
+async def test_a_gateway_made_by_a_program_has_nothing_to_read_again() -> None:
+    """It says so instead of doing nothing."""
+    text = "[api]\nsecret = 'a-secret-of-the-operator'\n"
+    async with (
+        running(live(text)) as gateway,
+        httpx2.AsyncClient(base_url=gateway.url) as client,
+    ):
+        headers = {"x-api-key": "a-secret-of-the-operator"}
+        answer = await client.post("/api/v1/reload", headers=headers)
+    assert (answer.status_code, answer.json()["found"]) == (409, "one made by a program")
 
 
 def test_what_differs_between_configurations() -> None:

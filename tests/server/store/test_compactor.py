@@ -25,6 +25,7 @@ from server.store.devicelog import DeviceLog
 from server.store.hotlog import Batch, HotLog
 from server.store.migrate import migrate
 from server.store.segment import Segment, decode_segment
+from tests.server.devices.test_rate import HandClock
 
 T0_NS = 1_760_000_400_000_000_000
 MS = 1_000_000
@@ -34,6 +35,8 @@ _DAY_SIZE = """
     SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
     WHERE relkind = 'r' AND relname ~ '^segments_[0-9]{8}$'
 """
+
+_SIZES = "SELECT array_agg(samples ORDER BY id) FROM segments"
 
 Stored = tuple[str, int, int, int, float]
 """Device, boot, signal, instant, value."""
@@ -194,6 +197,74 @@ async def test_parts_of_a_window_are_put_together_up_to_a_size(
     assert max(max(row["counts"]) for row in found) == 60
 
 
+async def test_a_large_part_is_not_encoded_again_for_a_small_one(
+    device_log: DeviceLog,
+    compactor: Compactor,
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beyond some size only what is as large as itself is put to a segment."""
+    monkeypatch.setattr(compactor_module, "CHEAP_SAMPLES", 50)
+    for size in (20, 20, 20, 20, 20, 60, 200):
+        number = sum(await connection.fetchval(_SIZES) or [0]) + 1
+        await device_log.append(Append("a", 7, [piece(number, size)]))
+        await compactor.run_once(all_of_it=True)
+        if size == 60:
+            assert await connection.fetchval(_SIZES) == [60, 100]
+    assert await connection.fetchval(_SIZES) == [60, 300]
+    assert len(await everything(connection)) == 360
+
+
+async def test_many_devices_go_to_the_database_together(
+    device_log: DeviceLog,
+    compactor: Compactor,
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each gets its own, with what was there of it, wherever a group of them ends."""
+    monkeypatch.setattr(compactor_module, "PARTS_AT_ONCE", 3)
+    before = []
+    for turn in range(3):
+        for device in range(7):
+            pieces = [piece(1 + turn * 20, 20, signal=RPM + device % 2)]
+            if turn < 2 or device % 3:
+                await device_log.append(Append(f"d{device}", 7 + device, pieces))
+        before = await everything(connection)
+        await compactor.run_once(all_of_it=True)
+        assert await everything(connection) == before
+    found = await connection.fetch("SELECT device, boot, samples FROM segments ORDER BY device")
+    assert [tuple(row) for row in found] == [
+        (f"d{device}", 7 + device, 60 if device % 3 else 40) for device in range(7)
+    ]
+    rollups = await connection.fetch("SELECT device, counts FROM rollups_5min ORDER BY device")
+    assert [(row["device"], sum(row["counts"])) for row in rollups] == [
+        (f"d{device}", 60 if device % 3 else 40) for device in range(7)
+    ]
+
+
+@pytest.mark.parametrize(("turns", "waited_ms"), [(0, 0), (3, 3), (100, 10)])
+async def test_others_have_their_turns(
+    compactor: Compactor, monkeypatch: pytest.MonkeyPatch, turns: int, waited_ms: int
+) -> None:
+    """After 2.5 ms of work it waits while the loop has something to do, for 10 ms at most."""
+    clock = HandClock()
+    monkeypatch.setattr(compactor, "_clock", clock)
+    compactor._breathed_s = clock.monotonic_s()
+
+    async def busy() -> None:
+        for _ in range(turns):
+            clock.now_s += 0.001
+            await asyncio.sleep(0)
+
+    await compactor._breathe()  # nothing was worked: nobody has to wait
+    working = asyncio.create_task(busy())
+    clock.now_s += 0.0025
+    begin_s = clock.monotonic_s()
+    await compactor._breathe()
+    assert clock.monotonic_s() - begin_s == pytest.approx(waited_ms / 1000, abs=0.0011)
+    working.cancel()
+
+
 async def test_the_room_of_what_was_put_together_is_used_again(
     device_log: DeviceLog,
     compactor: Compactor,
@@ -275,6 +346,7 @@ async def test_a_killed_compaction_never_was(
             )
         await store(self, *args)  # type: ignore[arg-type]
 
+    monkeypatch.setattr(compactor_module, "PARTS_AT_ONCE", 1)
     monkeypatch.setattr(Compactor, "_store", cut)
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await compactor.run_once(all_of_it=True)

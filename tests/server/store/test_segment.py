@@ -8,6 +8,7 @@ import random
 import struct
 from array import array
 from fractions import Fraction
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from server.store.rollup import (
     encode_short,
     is_dense,
     joined,
+    may_be_dense,
     windows,
 )
 from server.store.scaling import Scaler, decode_values
@@ -215,6 +217,15 @@ def test_windows_count_what_was_measured() -> None:
         assert (window.first_ns, window.last_ns) == (part[0][0], part[-1][0])
     assert sum(window.n for window in found) == len(counted)
     assert not is_dense(found)
+    long = windows(
+        Readings(
+            array("q", [t for t, _, _ in readings]),
+            array("d", [v for _, v, _ in readings]),
+            bytes([0 if s == "0" else 2 for _, _, s in readings]),
+        ),
+        LONG_NS,
+    )
+    assert long == joined(found, LONG_NS)
     short = decode_short(encode_short(Scaler(), RPM, 0.25, found))
     assert list(short.times_ns) == [window.t_ns for window in found]
     assert list(short.counts) == [window.n for window in found]
@@ -223,3 +234,17 @@ def test_windows_count_what_was_measured() -> None:
     assert list(short.means) == pytest.approx([w.sum / w.n for w in found], rel=1e-6)
     with pytest.raises(BodyError):
         decode_short(b"\x00")
+
+
+def test_what_can_be_dense() -> None:
+    """Short windows are made wherever they could be dense: a look at the instants tells."""
+    chance = random.Random(5)
+    seen = set()
+    for _ in range(300):
+        most_ns = chance.choice((100, 250, 310, 400, 1000)) * 2_000_000
+        gaps = [chance.randrange(most_ns) for _ in range(chance.randrange(200))]
+        times = array("q", accumulate(gaps))
+        found = windows(Readings(times, array("d", times), bytes(len(times))), SHORT_NS)
+        assert may_be_dense(times) or not is_dense(found)
+        seen.add((may_be_dense(times), is_dense(found)))
+    assert seen == {(True, True), (True, False), (False, False)}
