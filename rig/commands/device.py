@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ ONLY_FOR = {
     "profile": ("obd", "gps", "can"),
     "baud": ("obd", "gps", "can"),
     "unpaced": ("obd", "gps", "mesh", "can"),
+    "traffic": ("obd",),
     "rate": ("gps",),
     "http": ("esp32",),
     "memory": ("esp32", "mesh"),
@@ -51,6 +53,7 @@ class DeviceCommand:
       telerig device obd --link /tmp/elm --profile clone_v21
       telerig device obd --profile '?'                the adapters that there are
       telerig device obd --tcp 35000                  as a Wi-Fi adapter: socket://127.0.0.1:35000
+      telerig device obd --traffic --profile elm327_v22   the bus is not silent: AT MA
       telerig device gps --profile ublox_m9 --rate 10 --baud 115200
       telerig device gps --scenario scenarios/tunnel.scenario.yaml --json
       telerig device esp32 --http 8080                an edge logger: its console on a PTY, and its
@@ -131,6 +134,11 @@ class DeviceCommand:
             help="no UART pace, no waits of adapter and ECU: as fast as this machine can",
         )
         parser.add_argument(
+            "--traffic",
+            action="store_true",
+            help="obd: the car's control units broadcast, so that AT MA has something to show",
+        )
+        parser.add_argument(
             "--http",
             type=whole(0, GREATEST_PORT),
             metavar="PORT",
@@ -188,6 +196,7 @@ class DeviceCommand:
             baud=arguments.baud,
             rate_hz=arguments.rate,
             unpaced=arguments.unpaced,
+            traffic=arguments.traffic,
             link=arguments.link,
             tcp=arguments.tcp,
             http=arguments.http or 0,
@@ -218,6 +227,11 @@ def _check(arguments: argparse.Namespace, profiles: Mapping[str, Any]) -> None:
     if profiles and arguments.profile is not None and arguments.profile not in profiles:
         raise DeviceUsageError(
             f"--profile: expected one of {', '.join(profiles)}; found {arguments.profile!r}"
+        )
+    if arguments.traffic and importlib.util.find_spec("cantools") is None:
+        raise DeviceUsageError(
+            "--traffic: expected the package cantools for what the car broadcasts, found none; "
+            "install telerig with the extra 'can'"
         )
     _check_common(arguments)
 

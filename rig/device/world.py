@@ -12,6 +12,7 @@ import simpy
 from rig.assembly import DEFAULT_COURSE, shifted_faults, world_setup
 from rig.faults.install import install_all
 from rig.scenario.model import Scenario
+from sim.can_setup import CanSetup
 from sim.gnss import PROFILES as RECEIVERS
 from sim.route import COURSES
 from sim.vehicle import Cruise, Drive, Idle, Phase
@@ -42,6 +43,7 @@ class DeviceOptions:
         baud: of the serial line; None for the device's usual one.
         rate_hz: fixes per second of a GNSS receiver; None for 1, or the scenario's.
         unpaced: no UART pace and no ECU response time: as fast as the machine can.
+        traffic: the car's control units broadcast behind an OBD adapter.
         link: symbolic link to the PTY.
         tcp: also serve the line on this TCP port of the loopback interface (0: any free one).
         http: TCP port of the loopback interface for a board's access point (0: any free one).
@@ -56,6 +58,7 @@ class DeviceOptions:
     baud: int | None = None
     rate_hz: float | None = None
     unpaced: bool = False
+    traffic: bool = False
     link: Path | None = None
     tcp: int | None = None
     http: int = 0
@@ -102,7 +105,8 @@ def _setup(options: DeviceOptions) -> WorldSetup:
         return replace(setup, obd=None, gps=None, esp32=replace(board, count=1, unique=True))
     setup = replace(setup, esp32=None)
     if options.kind == "obd":
-        return replace(setup, obd=_obd(setup.obd, options), gps=None)
+        can = CanSetup(doors={}, broadcast=True) if options.traffic else setup.can
+        return replace(setup, obd=_obd(setup.obd, options), gps=None, can=can)
     return replace(setup, obd=None, gps=_gps(setup.gps, options))
 
 

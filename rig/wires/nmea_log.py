@@ -1,7 +1,9 @@
 """A receiver's log file as a record: what it said, at the instants at which it must have said it.
 
 A log of sentences has no instants of arrival. Each epoch begins a fixed time after the UTC that its
-sentences give, as receivers do, and its bytes follow at the pace of the line.
+sentences give, as receivers do, and its bytes follow at the pace of the line. Before a receiver
+knows the time its epochs are a second apart. What a logger wrote around a sentence (its own
+time stamp, a tag block) was not on the wire and is left out.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ import gzip
 import itertools
 import lzma
 import re
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,7 +38,11 @@ _UNPACK: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.decompress,
     ".bz2": bz2.decompress,
 }
+_SENTENCE = re.compile(
+    rb"[\t\x20-\x7e]*?(\$[A-Z][^$*\r\n]*(?:\*[0-9A-Fa-f]{2})?)[\t\x20-\x23\x25-\x7e]*"
+)
 _TIMED = re.compile(rb"\$..(?:RMC|GGA|ZDA|GNS|GBS|GST),(\d\d)(\d\d)(\d\d)(\.\d+)?,")
+_UNTIMED = re.compile(rb"\$..(RMC|GGA|GNS),,")
 _DATED = re.compile(rb"\$..RMC,(?:[^,]*,){8}(\d\d)(\d\d)(\d\d),")
 
 
@@ -54,10 +61,10 @@ def record_of_log(path: Path, folder: Path, *, command: str = "") -> Path:
         command: that was typed.
 
     Raises:
-        LogError: it cannot be read, or has no sentence with a time.
+        LogError: it cannot be read, or has neither RMC nor GGA.
         RecordError: the folder cannot be used.
     """
-    epochs = list(_epochs(path, _read(path)))
+    epochs = _epochs(path, _read(path))
     baud = _baud(epochs)
     byte_ns = BITS_PER_BYTE * SECOND_NS // baud
     start_ns = epochs[0][0]
@@ -88,8 +95,9 @@ def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
         data = _UNPACK.get(path.suffix, bytes)(data)
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise LogError(f"{path}: expected a log of NMEA sentences, found: {error}") from error
+    except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
+        found = getattr(error, "strerror", None) or error
+        raise LogError(f"{path}: expected a log of NMEA sentences, found: {found}") from error
     if len(data) > MOST_BYTES:
         raise LogError(
             f"{path}: expected at most {MOST_BYTES >> 20} MiB, found {len(data) >> 20}; cut it"
@@ -97,38 +105,62 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _epochs(path: Path, data: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield (UTC, what was said of that instant), in order; times go up."""
+def _epochs(path: Path, data: bytes) -> list[tuple[int, list[bytes]]]:
+    """Return (UTC, what was said of that instant), in order; times go up."""
     day_ns = _first_day_ns(data)
+    epochs: list[tuple[int, list[bytes]]] = []
     lines: list[bytes] = []
     current: bytes | None = None
     time_ns = last_ns = -1
-    for line in data.splitlines(keepends=True):
+    untimed: list[list[bytes]] = []  # what was said before a time was known
+    kinds: set[bytes] = set()
+    for whole in data.splitlines(keepends=True):
+        line = _of_wire(whole)
         dated = _DATED.match(line)
         if dated is not None:
             day_ns = _day_ns(dated, day_ns)
         timed = _TIMED.match(line)
         if timed is not None and timed[0][7:] != current:
             if current is not None:
-                yield time_ns, lines
+                epochs.append((time_ns, lines))
                 lines, last_ns = [], time_ns
+            elif kinds:
+                untimed.append(lines)
+                lines = []
             current = timed[0][7:]
             time_ns = _time_ns(timed, day_ns)
             if time_ns < last_ns - NOON_NS:  # midnight, before the date is told
                 time_ns += DAY_NS
             if time_ns <= last_ns:  # the clock was set, or another log was joined to the first
                 time_ns = last_ns + SECOND_NS
+        elif current is None and (cold := _UNTIMED.match(line)) is not None:
+            if cold[1] in kinds:
+                untimed.append(lines)
+                lines, kinds = [], set()
+            kinds.add(cold[1])
         lines.append(line)
     if current is None:
-        raise LogError(
-            f"{path}: expected NMEA sentences with a time ($..RMC, $..GGA), found none; is it a "
-            "receiver's log?"
-        )
-    yield time_ns, lines
+        if not kinds:
+            raise LogError(
+                f"{path}: expected NMEA sentences with a time ($..RMC, $..GGA), found none; is it "
+                "a receiver's log?"
+            )
+        time_ns = day_ns + len(untimed) * SECOND_NS  # it never knew it
+    epochs.append((time_ns, lines))
+    first_ns = epochs[0][0] - len(untimed) * SECOND_NS
+    return [(first_ns + n * SECOND_NS, said) for n, said in enumerate(untimed)] + epochs
+
+
+def _of_wire(line: bytes) -> bytes:
+    """Return a line without what a logger put around its sentence; binary data stay."""
+    found = _SENTENCE.match(line)
+    if found is None or line[found.end() :].strip(b"\r\n"):
+        return line
+    return found[1].rstrip(b" \t") + line[found.end() :]
 
 
 def _first_day_ns(data: bytes) -> int:
-    dated = next((m for line in data.splitlines() if (m := _DATED.match(line))), None)
+    dated = _DATED.search(data)
     return DEFAULT_DAY_NS if dated is None else _day_ns(dated, DEFAULT_DAY_NS)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.can.frame import EXTENDED, shown_id
+from server.can.frame import EXTENDED, ID_MASK, shown_id
 from server.config_section import Section
 from server.errors import ConfigError
 
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 FORMATS = ("dbc", "kcd", "sym", "arxml")
 PSEUDO_MESSAGE = "VECTOR__INDEPENDENT_SIG_MSG"
 """Where Vector's editor keeps signals that are in no message."""
+
+J1939_GROUP = 0x03FF_FF00
+"""Of a 29 bit identifier: the parameter group (SAE J1939-21), without priority and source."""
+_PDU2 = 240  # from this PDU format on the byte behind it is part of the group, else a destination
+_ANY_SOURCE = 0xFE  # J1939's null address: the file means no particular source
 
 LONGEST_FRAME = 64
 """Bytes; of CAN FD."""
@@ -60,6 +65,23 @@ class LoadedMessage:
     def can_id(self) -> int:
         """The identifier, with the flag EXTENDED."""
         return self.message.frame_id | (EXTENDED if self.message.is_extended_frame else 0)
+
+    @property
+    def is_j1939(self) -> bool:
+        """Whether the file calls it a parameter group of J1939 (`VFrameFormat`)."""
+        return self.message.protocol == "j1939" and self.message.is_extended_frame
+
+    @property
+    def mask(self) -> int:
+        """Bits of the identifier that tell the message; of J1939 neither priority nor destination.
+
+        The source counts unless the file has the null address, which stands for any.
+        """
+        if not self.is_j1939:
+            return ID_MASK if self.message.is_extended_frame else 0x7FF
+        number = self.message.frame_id
+        mask = J1939_GROUP if number >> 16 & 0xFF >= _PDU2 else J1939_GROUP & ~0xFF00
+        return mask if number & 0xFF == _ANY_SOURCE else mask | 0xFF
 
     @property
     def name(self) -> str:

@@ -9,6 +9,10 @@ are equal to its `decode(..., decode_choices=False)` bit for bit, as a test show
 What is no value is left out and counted: beyond the limits of the file (`values_rejected`; half a
 step is allowed, because limits are rounded), not finite, or one that the file's value table calls
 "SNA", "invalid", "not available" or so (`values_invalid`).
+
+Messages that a file calls parameter groups of J1939 are known by their group, whatever priority
+they come with, and by their source only where the file names one; and they have that standard's own
+"not available" and "error" (J1939-71: all bits set, and in whole bytes also FE at the top).
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from server.can.frame import CanFrame
+from server.can.frame import ERROR, EXTENDED, REMOTE, CanFrame
 from server.can.plan import Plan, PlannedMessage, PlannedSignal
 from server.readings import Reading
 
@@ -35,6 +39,9 @@ _UNAVAILABLE = re.compile(
     r"(signal[ _])?(sna|invalid|(not[ _]?|un)available|not[ _]valid|no[ _]data)([ _](value|data))?",
     re.IGNORECASE,
 )
+
+SOURCE_SILENT_NS = 5_000_000_000
+"""So long a group's source may be silent before another one's frames count."""
 
 Field = tuple[int, int, int, int, float, float, float, float]
 """Signal id, shift, mask, sign bit (or 0), factor, offset, smallest and largest value."""
@@ -121,9 +128,10 @@ class DecodedMessage:
         longest_ns: longest time between two.
         shorter: frames with less data than the file says.
         length: bytes of the last such one.
+        source: of a group of J1939, the address whose frames count; None: none was heard.
     """
 
-    __slots__ = ("frames", "last_ns", "length", "longest_ns", "node", "plan", "shorter")
+    __slots__ = ("frames", "last_ns", "length", "longest_ns", "node", "plan", "shorter", "source")
 
     def __init__(self, plan: PlannedMessage, heartbeat_ns: int) -> None:
         self.plan = plan
@@ -133,6 +141,7 @@ class DecodedMessage:
         self.longest_ns = 0
         self.shorter = 0
         self.length = 0
+        self.source: int | None = None
 
 
 class Decoder:
@@ -155,6 +164,11 @@ class Decoder:
         self.messages = {
             message.can_id: DecodedMessage(message, heartbeat_ns) for message in plan.messages
         }
+        self._groups: dict[int, dict[int, DecodedMessage]] = {}  # by mask, by what it leaves
+        for message in self.messages.values():
+            if message.plan.is_j1939:
+                known = self._groups.setdefault(message.plan.mask, {})
+                known.setdefault(message.plan.can_id & message.plan.mask, message)
         self.unknown: list[CanFrame] = []
         self.absent: set[int] = set()
         self._counters = counters
@@ -166,6 +180,8 @@ class Decoder:
         unknown: list[CanFrame] = []
         for frame in frames:
             message = messages.get(frame.can_id)
+            if self._groups and (message is None or message.plan.is_j1939):
+                message = self._of_group(frame)
             if message is None:
                 unknown.append(frame)
                 continue
@@ -181,6 +197,25 @@ class Decoder:
         self._counters["frames_unknown"] += len(unknown)
         self._counters["frames_known"] += len(frames) - len(unknown)
         return readings
+
+    def _of_group(self, frame: CanFrame) -> DecodedMessage | None:
+        """Give the group of J1939 that a frame is, if its source is the one that counts.
+
+        Two sources of one group would make one signal of two: the first one counts.
+        """
+        can_id = frame.can_id
+        if can_id & (EXTENDED | REMOTE | ERROR) != EXTENDED:
+            return None
+        source = can_id & 0xFF
+        for mask, messages in self._groups.items():
+            message = messages.get(can_id & mask)
+            if message is not None:
+                if message.source != source:
+                    if message.frames and frame.time_ns - message.last_ns < SOURCE_SILENT_NS:
+                        continue
+                    message.source = source
+                return message
+        return None
 
     def _take(
         self,
@@ -282,7 +317,7 @@ def _node(plan: PlannedMessage, heartbeat_ns: int, mux: str | None, value: int |
             continue
         period_ns = round(1e9 / planned.rate_hz) if planned.rate_hz else 0
         group = groups.setdefault(period_ns, Group(period_ns))
-        _add(group, planned, plan.length, heartbeat_ns)
+        _add(group, planned, plan, heartbeat_ns)
     node.groups = list(groups.values())
     for name, layout in plan.muxes.items():
         if not _belongs(layout, mux, value):
@@ -313,13 +348,14 @@ def _values(plan: PlannedMessage, mux: str) -> set[int]:
     }
 
 
-def _add(group: Group, planned: PlannedSignal, length: int, heartbeat_ns: int) -> None:
-    layout = planned.layout
+def _add(group: Group, planned: PlannedSignal, plan: PlannedMessage, heartbeat_ns: int) -> None:
+    layout, length = planned.layout, plan.length
     low, high = _limits(layout)
     unavailable = _unavailable_raws(layout)
-    is_odd = layout.conversion.is_float or unavailable or planned.on_change
+    no_value = _first_no_value(layout) if plan.is_j1939 else None
+    is_odd = layout.conversion.is_float or unavailable or planned.on_change or no_value
     if is_odd or not _is_exact_as_float(layout):
-        read = _scaled(layout, length, unavailable)
+        read = _scaled(layout, length, unavailable, no_value)
         group.odd.append(OddField(planned, read, low, high, heartbeat_ns))
         return
     shift, mask, sign = _bits(layout, length)
@@ -356,9 +392,12 @@ def _linear(layout: cantools.database.can.Signal) -> tuple[float, float]:
 
 
 def _scaled(
-    layout: cantools.database.can.Signal, length: int, unavailable: frozenset[int] = frozenset()
+    layout: cantools.database.can.Signal,
+    length: int,
+    unavailable: frozenset[int] = frozenset(),
+    no_value: int | None = None,
 ) -> Reader:
-    """Make what reads one signal."""
+    """Make what reads one signal; `no_value`: from this raw value on there is none."""
     shift, mask, sign = _bits(layout, length)
     factor, offset = _linear(layout)
     is_big = layout.byte_order == "big_endian"
@@ -377,11 +416,20 @@ def _scaled(
         raw = (big if is_big else little) >> shift & mask
         if raw & sign:
             raw -= mask + 1
-        if raw in unavailable:
+        if raw in unavailable or (no_value is not None and raw >= no_value):
             return None
         return raw * factor + offset
 
     return read_number
+
+
+def _first_no_value(layout: cantools.database.can.Signal) -> int | None:
+    """The first raw value of a signal of J1939 that is an error or "not available" (J1939-71)."""
+    if layout.is_signed or layout.conversion.is_float or layout.length == 1:
+        return None
+    if layout.length % 8 == 0:
+        return 0xFE << layout.length - 8
+    return (1 << layout.length) - 1
 
 
 def _limits(layout: cantools.database.can.Signal) -> tuple[float, float]:

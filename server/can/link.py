@@ -73,6 +73,7 @@ _COUNTERS = (
     "restarts",
     "overflows",
     "slcan_refused",
+    "slcan_reopened",
 )
 
 
@@ -205,8 +206,8 @@ class CanLink(Link):
         self._is_filtered = True
         self._port.accept(
             Acceptance(
-                message.can_id & ~EXTENDED,
-                0x1FFF_FFFF if message.can_id & EXTENDED else 0x7FF,
+                message.can_id & message.mask,
+                message.mask,
                 bool(message.can_id & EXTENDED),
             )
             for message in self.options.plan.messages

@@ -60,6 +60,8 @@ class PlannedMessage:
         cycle_s: time between two frames by the file; 0: it does not say.
         signals: that are wanted of it.
         muxes: all of its signals that choose between others, whether wanted or not.
+        mask: bits of the identifier that tell the message.
+        is_j1939: a parameter group of J1939.
     """
 
     can_id: int
@@ -68,6 +70,8 @@ class PlannedMessage:
     cycle_s: float
     signals: tuple[PlannedSignal, ...]
     muxes: Mapping[str, cantools.database.can.Signal]
+    mask: int
+    is_j1939: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ def _message(one: LoadedMessage, planned: tuple[PlannedSignal, ...]) -> PlannedM
         cycle_s=(one.message.cycle_time or 0) / 1000,
         signals=planned,
         muxes={layout.name: layout for layout in one.message.signals if layout.is_multiplexer},
+        mask=one.mask,
+        is_j1939=one.is_j1939,
     )
 
 

@@ -16,7 +16,7 @@ from server.devices.key import DEVICE_ID
 from server.errors import CatalogueError
 from server.importer.errors import ImportRefused
 from server.importer.instants import instant_ns
-from server.importer.tables import Kind, Table, quoted
+from server.importer.tables import Kind, Table, number_of, quoted
 from server.importer.words import conversion, meaning_of, signal_name, unit_of
 
 LEAVE_OUT = "-"
@@ -285,7 +285,7 @@ def read_table(
             channel = channels.get(key)
             if channel is None:
                 channel = channels[key] = _channel(*key)
-            yield Found(session, whose, channel, time_ns, _value(value))
+            yield Found(session, whose, channel, time_ns, number_of(value))
 
 
 def _cells(table: Table, row: Sequence[object]) -> Iterator[tuple[tuple[object, ...], object]]:
@@ -322,17 +322,6 @@ def _object(text: object) -> Iterator[tuple[tuple[object, ...], object]]:
 def _channel(name: object, source: object, unit: object) -> Channel:
     shown = f"#{name}" if isinstance(name, int) else str(name)
     return Channel(shown[:100], str(source or "")[:40], str(unit or "")[:40])
-
-
-def _value(value: object) -> float | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        return float(value)
-    try:
-        return float(str(value))
-    except ValueError:
-        return None
 
 
 def device_names(connection: sqlite3.Connection, tables: Sequence[Table]) -> dict[str, str]:

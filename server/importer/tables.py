@@ -137,7 +137,7 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
     columns = [row[1] for row in about]
     rows = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0]
     sample = connection.execute(f"SELECT * FROM {quoted(name)} LIMIT {SAMPLE_ROWS}").fetchall()
-    looks = _Looks(name, columns, sample)
+    looks = _Looks(connection, name, columns, sample)
     time = looks.time()
     table = Table(
         name,
@@ -171,7 +171,15 @@ def _order(
 class _Looks:
     """Looks at one table."""
 
-    def __init__(self, name: str, columns: Sequence[str], sample: list[tuple[object, ...]]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        name: str,
+        columns: Sequence[str],
+        sample: list[tuple[object, ...]],
+    ) -> None:
+        self._connection = connection
+        self._table = name
         self._name = name.casefold()
         self._columns = {column.casefold(): column for column in columns}
         self._order = list(columns)
@@ -241,8 +249,17 @@ class _Looks:
         return {"why": "no names and values, no object, no column that is a signal"}
 
     def _is_numbers(self, column: str) -> bool:
-        values = self.values(column)
-        return bool(values) and all(isinstance(value, int | float) for value in values)
+        """Tell whether a column has numbers, be they written as texts; a few may be none."""
+        values = self.values(column) or self._later(column)
+        return sum(number_of(value) is not None for value in values) * 2 > len(values)
+
+    def _later(self, column: str) -> list[object]:
+        """Give what a column has of which the sample has nothing: a signal that came late."""
+        text = f"SELECT {quoted(column)} FROM {quoted(self._table)}"
+        rows = self._connection.execute(
+            f"{text} WHERE {quoted(column)} IS NOT NULL LIMIT {SAMPLE_ROWS}"
+        )
+        return [value for (value,) in rows]
 
     def _told(self) -> dict[str, str]:
         found = {
@@ -257,6 +274,18 @@ class _Looks:
             "ended": self.first(_ENDED),
         }
         return {key: column for key, column in found.items() if column}
+
+
+def number_of(value: object) -> float | None:
+    """Give the number that a cell is or says, None for none: columns of SQLite have any type."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    try:
+        return float(str(value))
+    except ValueError:
+        return None
 
 
 def _is_object(value: object) -> bool:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,13 +12,12 @@ import numpy as np
 
 from server.errors import ServerError
 from server.training.lattice import decimals, find, on
+from server.training.tables import read_table
 from server.wire.codec.profile import MOST_SIGNALS, SignalPlan
 
 _PARTS = {"first": (0.0, 0.5), "second": (0.5, 1.0)}
-_TIME_WORDS = ("time", "date", "timestamp")
 _TEXTS_MOST = 64
 _WIDEST = 1 << 40
-_TIME_FORMATS = ("%H:%M:%S.%f", "%H:%M:%S")
 
 
 class DriveError(ServerError):
@@ -138,25 +134,14 @@ def _fraction(value: float) -> Fraction:
 
 
 def _load_csv(file: Path, like: Drive | None) -> Drive:
-    data = file.read_bytes()
-    text = (gzip.decompress(data) if file.suffix == ".gz" else data).decode("utf-8-sig", "replace")
-    table = list(csv.reader(text.splitlines()))
-    if len(table) < 3:
-        raise ValueError(f"a heading and two rows expected, found {len(table)} lines")
-    heading = [cell.strip() for cell in table[0]]
-    body = [row for row in table[1:] if len(row) >= 2]
-    notes: list[str] = []
+    table = read_table(file)
+    notes = table.notes
     columns: list[str] = []
     steps: list[Fraction] = []
     offsets: list[Fraction] = []
     ready: list[list[int | None]] = []
     texts: dict[str, dict[str, int]] = {}
-    period_ms = 0
-    for place, name in enumerate(heading):
-        cells = [row[place].strip() if place < len(row) else "" for row in body]
-        if any(word in name.lower() for word in _TIME_WORDS):
-            period_ms = _period_ms(cells) or period_ms
-            continue
+    for name, cells in zip(table.names, table.columns, strict=True):
         if not any(cells):
             notes.append(f"{name[:40]}: empty, left out")
             continue
@@ -173,6 +158,7 @@ def _load_csv(file: Path, like: Drive | None) -> Drive:
             offsets.append(column[2])
     if not columns:
         raise ValueError("columns of numbers expected, found none")
+    period_ms = table.period_ms
     if not period_ms:
         notes.append("no column of times: 1 row a second is assumed")
         period_ms = 1000
@@ -219,24 +205,3 @@ def _column(
         number = next(whole)
         out.append(number if next(good) else None)
     return out, lattice.step, lattice.offset
-
-
-def _period_ms(cells: Sequence[str]) -> int:
-    times = [time for time in map(_seconds, cells[:2000]) if time is not None]
-    if len(times) < 2:
-        return 0
-    return max(0, round(1000 * float(np.median(np.diff(times)))))
-
-
-def _seconds(cell: str) -> float | None:
-    try:
-        value = float(cell)
-    except ValueError:
-        for form in _TIME_FORMATS:
-            try:
-                time = datetime.strptime(cell, form)  # noqa: DTZ007 - only differences count
-            except ValueError:
-                continue
-            return time.hour * 3600 + time.minute * 60 + time.second + time.microsecond / 1e6
-        return None
-    return value if math.isfinite(value) else None

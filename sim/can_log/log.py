@@ -21,13 +21,14 @@ from sim.can_log.lines import CSV_HEADER, Lines
 EXPECTED = {
     ".asc": "a frame as 0.010000 1  123  Rx  d 2 11 22",
     ".blf": "a BLF file, which begins with LOGG and has objects that begin with LOBJ",
-    ".csv": f"python-can's CSV with the header {CSV_HEADER}",
+    ".csv": f"python-can's CSV ({CSV_HEADER}), SavvyCAN's or CANedge's",
     ".log": "a line of candump -L, as (1436509052.249713) can0 123#11223344",
     ".mf4": "an MF4 file with CAN frames",
-    ".trc": "a message of a PEAK trace of version 1.0, 1.1, 1.3, 2.0 or 2.1",
+    ".trc": "a message of a PEAK trace of version 1.0 to 1.3, 2.0 or 2.1",
 }
 PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst")
 SUFFIXES = tuple(EXPECTED)
+SAME_AS = {".txt": ".log", ".candump": ".log"}
 SIGNATURE_BYTES = 4
 
 
@@ -47,7 +48,8 @@ class CanLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.is_truncated = False
-        self._suffix = path.suffix.lower()
+        suffix = path.suffix.lower()
+        self._suffix = SAME_AS.get(suffix, suffix)
         if self._suffix not in SUFFIXES:
             expected = f"a log with one of the suffixes {' '.join(SUFFIXES)}"
             if self._suffix in PACKED:

@@ -18,7 +18,6 @@ from sim.can_log.entry import ERROR_FRAME, FD_FRAME, LogEntry
 from sim.can_log.lines import ADAPT, Lines, same
 
 _NO_LENGTH = re.compile(rb"LOBJ.{4}\0{4}", re.DOTALL)  # signature, header's length and version
-_CANDUMP_ERROR = 0x20000000  # linux/can.h: CAN_ERR_FLAG
 _TRC_ERRORS = {"Error", "ER"}
 
 
@@ -66,13 +65,11 @@ def read_text(suffix: str, lines: Lines) -> Iterator[LogEntry]:
     """
     adapted = ADAPT.get(suffix, same)(lines)
     for message in _TEXT[suffix](cast("TextIO", adapted)):
-        if suffix == ".log" and message.is_extended_id:
-            # candump's error frames: but for "bus error" a data frame in CanutilsLogReader
-            _, channel, frame = lines.text.split()[:3]
-            if int(frame.split("#")[0], 16) & _CANDUMP_ERROR:
-                yield LogEntry(_time_ns(message), channel, None, ERROR_FRAME)
-                continue
-        if suffix == ".csv" and len(message.data) > MAX_DATA_BYTES:
+        if lines.is_error:
+            message.is_error_frame = True
+        if lines.channel:
+            message.channel = lines.channel
+        if suffix == ".csv" and (lines.is_fd or len(message.data) > MAX_DATA_BYTES):
             message.is_fd = True  # the format has no flag for it
         yield to_entry(message)
 

@@ -40,11 +40,11 @@ class ClockText:
         """Seconds on some scale that rises with time; raises ValueError saying what came."""
         text = text.strip()
         try:
-            value = float(text)
+            value = float(text.replace(",", "."))
         except ValueError:
             pass
         else:
-            return self._scaled(value)
+            return self._past_midnight(self._scaled(value))
         match = _TIME_OF_DAY.fullmatch(text)
         if match is not None:
             return self._past_midnight(_day_seconds(match))
@@ -64,7 +64,9 @@ class ClockText:
         return value
 
     def _past_midnight(self, time_s: float) -> float:
-        if self._last_s is not None and time_s < self._last_s - 0.5 * DAY_S:
+        """Go on into the next day; Car Scanner counts the seconds of the day, too."""
+        last_s = self._last_s
+        if last_s is not None and last_s <= DAY_S and time_s < last_s - 0.5 * DAY_S:
             self._day_s += DAY_S
         self._last_s = time_s
         return self._day_s + time_s

@@ -24,9 +24,11 @@ def read_gpx(text: str, samples: Samples) -> None:
     source = io.BytesIO(text.encode("utf-8", "replace"))
     events = ElementTree.iterparse(source, events=("end",), parser=parser)
     number = 0
+    root = ""
     try:
         for _, element in events:
-            if _local(element.tag) != "trkpt":
+            root = _local(element.tag)
+            if root != "trkpt":
                 continue
             number += 1
             _read_point(number, element, samples)
@@ -36,6 +38,9 @@ def read_gpx(text: str, samples: Samples) -> None:
         if number == 0:
             raise RecordingError(samples.path, line, "well-formed GPX", str(error)) from error
         samples.skip(line, f"broken XML ({error})")
+    if number == 0:
+        got = "no track point (trkpt)" if root == "gpx" else f"another format: <{root}>"
+        raise RecordingError(samples.path, None, "a GPX file with a track", got)
 
 
 def _read_point(number: int, point: ElementTree.Element, samples: Samples) -> None:

@@ -1,6 +1,7 @@
 """Recorded drives as CSV: any delimiter, columns found by their names, units by their headers.
 
-A speed whose header names no unit counts as km/h, the unit of OBD-II.
+A speed whose header names no unit counts as km/h, the unit of OBD-II. Rows of a name and a value
+(`telerig export`, Car Scanner) are made columns first.
 """
 
 from __future__ import annotations
@@ -36,15 +37,20 @@ KPH_OF = {
 TIME_NAMES = (
     "time", "t", "timestamp", "timestamps", "elapsed time", "elapsed", "seconds", "sec",
     "time since start", "relative time", "datetime", "date time", "device time", "utc time", "utc",
-    "gps time", "unix time", "epoch",
+    "gps time", "unix time", "epoch", "time stamp", "zeit", "datum zeit", "zeitstempel",
 )  # fmt: skip
 SPEED_NAMES = (
     "speed", "vehicle speed", "vehicle speed sensor", "speed obd", "obd speed", "car speed", "vss",
-    "wheel speed", "v", "velocity", "speed gps", "gps speed", "gpsspeed", "ground speed",
+    "wheel speed", "v", "velocity", "geschwindigkeit", "fahrzeuggeschwindigkeit", "speed gps",
+    "gps speed", "gpsspeed", "ground speed",
 )  # fmt: skip
 LAT_NAMES = ("lat", "latitude", "gps latitude", "gps lat")
-LON_NAMES = ("lon", "longitude", "lng", "long", "gps longitude", "gps lon")
+LON_NAMES = ("lon", "longitude", "lng", "long", "gps longitude", "gps lon", "longtitude")
 ALT_NAMES = ("alt", "altitude", "elevation", "ele", "height", "gps altitude", "gps alt")
+LONG_COLUMNS = {"speed": SPEED_NAMES, "lat": LAT_NAMES, "lon": LON_NAMES, "alt": ALT_NAMES}
+SIGNAL_NAMES = ("signal", "pid", "parameter", "channel", "name")
+VALUE_NAMES = ("value", "values")
+UNIT_NAMES = ("unit", "units")
 _BRACKETED = re.compile(r"[(\[{]([^)\]}]*)[)\]}]")
 
 
@@ -58,6 +64,20 @@ class Layout:
     lon: int
     alt: int
     width: int
+    signal: int = -1  # of rows of names and values
+    value: int = -1
+    unit: int = -1
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it has times, and speeds or positions, or names and values."""
+        places = self.lat >= 0 and self.lon >= 0
+        return bool(self.times) and (self.speed >= 0 or places or self.is_long)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether each row is a name and a value."""
+        return self.signal >= 0 and self.value >= 0
 
 
 def read_table(text: str, samples: Samples) -> None:
@@ -79,6 +99,9 @@ def read_table(text: str, samples: Samples) -> None:
             continue
         if row and not (row[0].startswith("#") or row == [""]):
             body.append((number + rows.line_num, row))
+    if layout.is_long:
+        header, body = _widened(body, layout, samples)
+        layout = _layout([_name(cell) for cell in header])
     units = _units_row(body, header, layout)
     _read_rows(body, header, units, layout, delimiter, samples)
 
@@ -93,7 +116,7 @@ def _find_header(lines: list[str], samples: Samples) -> tuple[int, str, list[str
                 continue
             header = next(csv.reader([line.replace("\0", "")], delimiter=delimiter), [])
             layout = _layout([_name(cell) for cell in header])
-            if layout.times and (layout.speed >= 0 or (layout.lat >= 0 and layout.lon >= 0)):
+            if layout.is_usable:
                 return number, delimiter, header
     first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     got = repr(first[:80]) if first else "an empty file"
@@ -119,7 +142,48 @@ def _layout(names: list[str]) -> Layout:
         lon=_best(names, LON_NAMES),
         alt=_best(names, ALT_NAMES),
         width=len(names),
+        signal=_best(names, SIGNAL_NAMES),
+        value=_best(names, VALUE_NAMES),
+        unit=_best(names, UNIT_NAMES),
     )
+
+
+def _widened(
+    body: list[tuple[int, list[str]]], layout: Layout, samples: Samples
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header and rows with a column for each of the speed and the position of a long table."""
+    found = [
+        (number, row, _name(row[layout.signal])) for number, row in body if len(row) >= layout.width
+    ]
+    present = [name for _, _, name in found]
+    kinds: dict[str, str] = {}
+    for column, wanted in LONG_COLUMNS.items():
+        best = _best(present, wanted)
+        if best >= 0:
+            kinds[present[best]] = column
+    unit = lat = alt = ""
+    wide: list[tuple[int, list[str]]] = []
+    for number, row, name in found:
+        kind, value, time = kinds.get(name), row[layout.value], row[layout.times[0]]
+        place = _place(row, layout, comma=True) if kind == "speed" else None
+        if kind == "lat":
+            lat = value
+        elif kind == "alt":
+            alt = value
+        elif kind is not None:
+            if not wide or wide[-1][1][0] != time:
+                wide.append((number, [time, "", "", "", ""]))
+            if kind == "lon":  # follows its latitude
+                wide[-1][1][2:] = lat, value, alt
+            else:
+                unit = row[layout.unit] if layout.unit >= 0 else ""
+                wide[-1][1][1] = value
+                if place is not None:  # columns beside the value: Car Scanner
+                    wide[-1][1][2:] = map(str, place)
+    if not wide:
+        names = ", ".join(sorted(set(present)))[:80]
+        raise RecordingError(samples.path, None, "a signal that is a speed or a position", names)
+    return ["time", f"speed ({unit})", "lat", "lon", "alt"], wide
 
 
 def _best(names: list[str], wanted: tuple[str, ...]) -> int:
@@ -129,7 +193,7 @@ def _best(names: list[str], wanted: tuple[str, ...]) -> int:
 
 def _name(cell: str) -> str:
     """A header's cell without its unit: "Speed (OBD)(km/h)" -> "speed obd", "t_s" -> "t"."""
-    cell = cell.strip().lower().lstrip("\ufeff")
+    cell = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cell.strip()).lower().lstrip("\ufeff")
     for inside in _BRACKETED.findall(cell):
         if _is_unit(inside):
             cell = cell.replace(inside, " ")

@@ -331,8 +331,9 @@ def reset_receive_address(elm: Elm327, args: Args) -> str:
 
 
 def can_status(elm: Elm327, args: Args) -> str:
-    """AT CS: transmit and receive error counts; the bus makes no errors yet."""
-    return "T:00 R:00"
+    """AT CS: transmit and receive error counts of the CAN controller."""
+    transmit, receive = elm.error_counts
+    return f"T:{'OFF' if transmit > 0xFF else f'{transmit:02X}'} R:{receive:02X}"
 
 
 def flow_data(elm: Elm327, args: Args) -> str:

@@ -166,6 +166,11 @@ class Elm327:
         return self._state
 
     @property
+    def error_counts(self) -> tuple[int, int]:
+        """Transmit and receive error counters of its CAN controller; above 255: bus-off."""
+        return self._node.tec, self._node.rec
+
+    @property
     def busy(self) -> bool:
         """True while a reply is due: a runner that is not paced goes on stepping the world."""
         return self._state in (

@@ -127,11 +127,13 @@ COMMANDS: tuple[Command, ...] = (
     C("SH hhhhhhhh", "2.0", do.header, "set the header, 29 bits"),
     C("SP 00", "1.3", do.erase_protocol, "erase the stored protocol"),
     C("SP A h", "1.0", do.set_protocol_auto, "the same with automatic search"),
+    C("SP hA", "1.0", do.set_protocol_auto, "the same: the A may come behind"),
     C("SP h", "1.0", do.set_protocol, "set the protocol and store it"),
     C("SS", "1.4", do.set_to("standard_order", True), "search in the standard's order"),
     C("ST hh", "1.0", do.timeout, "wait hh x 4 ms for replies"),
     C("TA hh", "1.4", do.number("tester"), "set the tester's address"),
     C("TP A h", "1.0", do.try_protocol_auto, "the same with automatic search"),
+    C("TP hA", "1.0", do.try_protocol_auto, "the same: the A may come behind"),
     C("TP h", "1.0", do.try_protocol, "try a protocol"),
     # -- J1850 and ISO: no such bus here, the settings are accepted ------------------------------
     C("IFR h", "1.2", do.accept, "in-frame responses"),

@@ -197,6 +197,23 @@ def obd_session(place: str) -> None:
         client.close()
 
 
+def test_monitoring_shows_the_traffic(device: Start) -> None:
+    """With --traffic AT MA prints what the car's control units broadcast, AT CRA one of them."""
+    pytest.importorskip("cantools", reason="the extra can is not installed")
+    running = device("obd", "--traffic")
+    with opened(running.serial) as port:
+        for command in (b"ATZ", b"ATE0", b"ATS0", b"ATH1", b"ATSP6"):
+            ask(port, command)
+        assert b"\r130" in b"\r" + ask(port, b"ATMA")  # VehicleSpeedStatus, until BUFFER FULL
+        assert ask(port, b"010C1").startswith(b"7E804410C")
+        port.write(b"ATCRA3B4\r")
+        port.read_until(PROMPT)
+        port.write(b"ATMA\r")
+        assert port.read_until(b"\r").startswith(b"3B4")
+        port.write(b" ")
+        assert port.read_until(PROMPT).endswith(b"STOPPED\r\r>")
+
+
 def test_python_obd_over_the_pty(device: Start) -> None:
     """python-OBD finds protocol and PIDs, and reads values and trouble codes."""
     obd_session(device("obd", "--unpaced").serial)

@@ -32,6 +32,23 @@ CYCLES = (
 )
 CAR = HEAD + ENGINE + SPEED + CYCLES + CHOICES
 
+TRUCK = (
+    HEAD
+    + """BO_ 2364540158 EEC1: 8 Car
+ SG_ EngineSpeed : 24|16@1+ (0.125,0) [0|0] "rpm" Car
+ SG_ Retarder : 0|2@1+ (1,0) [0|0] "" Car
+
+BO_ 2566844926 CCVS1: 8 Car
+ SG_ WheelSpeed : 8|16@1+ (0.00390625,0) [0|250.996] "km/h" Car
+
+BO_ 2348810251 TSC1_brakes: 8 Car
+ SG_ Torque : 24|8@1+ (1,-125) [-125|125] "%" Car
+
+BA_DEF_ BO_ "VFrameFormat" ENUM "StandardCAN","ExtendedCAN","reserved","J1939PG";
+BA_DEF_DEF_ "VFrameFormat" "J1939PG";
+"""
+)
+
 
 def write_dbc(folder: Path, text: str = CAR, name: str = "car.dbc") -> str:
     """Write a database file; give its path."""

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from server.can.database import LoadedMessage, load_messages
 from server.can.decoder import Decoder
-from server.can.frame import CanFrame
+from server.can.frame import EXTENDED, CanFrame
 from server.can.plan import make_plan
 from server.config_section import Section, Where
 from server.readings import Reading
-from tests.server.can.fakes import CAR, HEAD, write_dbc
+from tests.server.can.fakes import CAR, HEAD, TRUCK, write_dbc
 
 NOW = 1_700_000_000_000_000_000
 MS = 1_000_000
@@ -264,3 +264,58 @@ def test_the_file_s_own_numbers(tmp_path: Path) -> None:
     )
     readings = decoder.decode([CanFrame(291, data, NOW)])
     assert named(readings, decoder) == {"EngineSpeed": 3210.25, "OilTemp": -41, "Gear": 1}
+
+
+# -- J1939 -----------------------------------------------------------------------------------------
+def group(can_id: int, data: str, time_ns: int = NOW) -> CanFrame:
+    """A frame of 29 bits."""
+    return CanFrame(can_id | EXTENDED, bytes.fromhex(data), time_ns, time_ns)
+
+
+@pytest.mark.parametrize("can_id", [0x0CF00400, 0x18F00417, 0x0CF004FE])
+def test_a_group_is_known_whatever_its_priority_and_source(tmp_path: Path, can_id: int) -> None:
+    """The file has the null address, 0CF004FE: the engine of a truck sends 0CF00400."""
+    decoder, counts = decoder_of(tmp_path, TRUCK)
+    readings = decoder.decode([group(can_id, "F1 FFFF 401F FFFFFF")])
+    assert named(readings, decoder) == {"EngineSpeed": 1000.0, "Retarder": 1.0}
+    assert counts["frames_known"] == 1
+
+
+def test_a_source_that_the_file_names_counts(tmp_path: Path) -> None:
+    """TSC1 of the brakes' computer (0B), to whatever destination; not that of another one."""
+    decoder, _ = decoder_of(tmp_path, TRUCK)
+    frames = [group(can_id, "00 0000 96 00000000") for can_id in (0x0C00000B, 0x0400290B)]
+    assert [reading.value for reading in decoder.decode(frames)] == [25.0, 25.0]
+    assert decoder.decode([group(0x0C000003, "00 0000 96 00000000")]) == []
+
+
+def test_of_two_sources_the_first_counts_until_it_is_silent(tmp_path: Path) -> None:
+    """Two of them would make one signal of two."""
+    decoder, counts = decoder_of(tmp_path, TRUCK)
+
+    def speeds(*sent: tuple[int, str, int]) -> list[float]:
+        frames = [group(0x18FEF100 + who, f"FF 00{kph} FFFFFFFFFF", NOW + ms * MS)
+                  for who, kph, ms in sent]  # fmt: skip
+        return [reading.value for reading in decoder.decode(frames)]
+
+    assert speeds((0x00, "50", 0), (0x21, "51", 50), (0x00, "52", 100)) == [80.0, 82.0]
+    assert counts["frames_unknown"] == 1
+    assert speeds((0x21, "53", 5200), (0x00, "54", 5300)) == [83.0]
+
+
+@pytest.mark.parametrize("raw", ["FFFF", "00FF", "FFFE", "00FE"])
+def test_what_j1939_calls_no_value_is_none(tmp_path: Path, raw: str) -> None:
+    """Not available and error, of whole bytes and of two bits, also without limits in the file."""
+    decoder, counts = decoder_of(tmp_path, TRUCK)
+    assert decoder.decode([group(0x0CF00400, f"FF FFFF {raw} FFFFFF")]) == []
+    assert counts["values_invalid"] == 2
+    assert counts["values_rejected"] == 0
+
+
+def test_other_files_mean_whole_identifiers(tmp_path: Path) -> None:
+    """Without VFrameFormat an identifier of 29 bits is one message, and FFFF a number."""
+    decoder, counts = decoder_of(tmp_path, TRUCK.split("BA_DEF_")[0])
+    assert decoder.decode([group(0x0CF00400, "F1 FFFF 401F FFFFFF")]) == []
+    readings = decoder.decode([group(0x0CF004FE, "F1 FFFF FFFF FFFFFF")])
+    assert named(readings, decoder)["EngineSpeed"] == 8191.875
+    assert counts["frames_unknown"] == 1

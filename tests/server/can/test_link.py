@@ -12,14 +12,14 @@ from typing import Any
 import httpx2
 import pytest
 
-from server.can.frame import ERROR, CanFrame
+from server.can.frame import ERROR, EXTENDED, CanFrame
 from server.can.link import CanLink, CanOptions
 from server.can.signals import signal_id
 from server.catalogue import by_name
 from server.config import parse_config
 from server.config_section import Where
 from server.errors import ConfigError, LinkLost
-from tests.server.can.fakes import CAR, SocketcandServer, wait_for, write_dbc
+from tests.server.can.fakes import CAR, TRUCK, SocketcandServer, wait_for, write_dbc
 from tests.server.links.conftest import Collector, Report
 
 NOW = 1_700_000_000_000_000_000
@@ -143,6 +143,20 @@ def test_filters_come_with_the_first_message(bench: Bench) -> None:
     assert bench.accepted[-1] is None
     bench.wait(2, 0x100)
     assert "other identifiers seen: 1 (100)" in bench.said[1]
+
+
+def test_groups_of_j1939_are_filtered_by_their_group(
+    tmp_path: Path, sink: Collector, report: Report
+) -> None:
+    """An interface must let every priority and source pass: a truck's engine sends 0CF00400."""
+    bench = Bench(options_of(tmp_path, TRUCK), sink, report)
+    bench.hear(0x0CF00400 | EXTENDED)
+    (accepted,) = bench.accepted
+    assert [(each.id, each.mask, each.is_extended) for each in accepted] == [
+        (0x00F00400, 0x03FFFF00, True),
+        (0x00FEF100, 0x03FFFF00, True),
+        (0x0000000B, 0x03FF00FF, True),
+    ]
 
 
 def test_errors_of_the_bus(bench: Bench) -> None:

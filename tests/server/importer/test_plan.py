@@ -201,3 +201,27 @@ def test_nested_nonsense_and_no_readings(tmp_path: Path) -> None:
     })  # fmt: skip
     with pytest.raises(ImportRefused, match=r"found readings \(other, 1 rows: no names"):
         plan_of(path)
+
+
+def test_columns_of_numbers_in_words_and_of_late_ones(tmp_path: Path) -> None:
+    """SQLite's columns have any type: numbers as texts count; so does what came after many rows."""
+    rows: list[tuple[object, ...]] = [
+        (START_S + i, str(i), "48.1", "dry road", None if i < 300 else 90 + i % 2)
+        for i in range(320)
+    ]
+    path = make(
+        tmp_path / "wide.db",
+        "CREATE TABLE telemetry (timestamp, speed, lat, note, coolant_temp)",
+        {"telemetry": rows},
+    )
+    plan = plan_of(path)
+    assert becomes(plan) == {
+        "speed": by_name("SPEED").id,
+        "lat": by_name("LAT").id,
+        "coolant_temp": by_name("COOLANT_TEMP").id,
+    }
+    assert {str(m.channel): m.readings for m in plan.channels.values()} == {
+        "speed": 320,
+        "lat": 320,
+        "coolant_temp": 20,
+    }

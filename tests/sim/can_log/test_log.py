@@ -27,6 +27,7 @@ FRAMES = [
     CanFrame(0x00000001, b"\x00\x11", is_extended=True),
 ]
 START_S = 1_700_000_000.25
+GVRET = "Time Stamp,ID,Extended,Dir,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8\n"
 
 
 def _messages() -> list[can.Message]:
@@ -122,6 +123,71 @@ def test_candump(tmp_path: Path) -> None:
     assert [entry.channel for entry in entries] == ["can0"] * 7 + ["vcan1"]
 
 
+def test_candump_as_the_screen_has_it(tmp_path: Path) -> None:
+    """candump -ta, -tA, -x, -a and -e: times, FD by two digits of length, errors, remote frames."""
+    entries = _read(
+        tmp_path / "a.txt",
+        "# candump -ta -a can0\n"
+        " (1436509052.249713)  can0  123   [2]  11 22                     '.\"'\n"
+        " (2015-07-10 06:17:32.349713)  can0  18DAF110   [3]  02 01 0C\n"
+        " (1436509052.449713)  vcan1  RX - -  7E8   [0] \n"
+        " (1436509052.549713)  can0  TX B -  123  [08]  01 02 03 04 05 06 07 08\n"
+        " (1436509052.649713)  can0  20000004   [8]  00 04 00 00 00 00 00 00   ERRORFRAME\n"
+        "\tcontroller-problem{rx-error-warning}\n"
+        " (1436509052.749713)  can0  123   [4]  remote request\n",
+    )
+    assert [entry.skipped for entry in entries] == ["", "", "", FD_FRAME, ERROR_FRAME, ""]
+    assert entries[0].frame == CanFrame(0x123, b"\x11\x22")
+    assert entries[1].frame == CanFrame(0x18DAF110, b"\x02\x01\x0c", is_extended=True)
+    assert entries[2].frame == CanFrame(0x7E8, b"")
+    assert entries[5].frame == CanFrame(0x123, is_remote=True, requested_bytes=4)
+    assert [entry.channel for entry in entries] == ["can0"] * 2 + ["vcan1"] + ["can0"] * 3
+    assert [round(1e-8 * (e.time_ns - entries[0].time_ns)) for e in entries] == list(range(6))
+
+
+def test_candump_cut_at_its_beginning(tmp_path: Path) -> None:
+    """A first line without its beginning is passed over; python-can takes its rest for a time."""
+    (entry,) = _read(tmp_path / "a.log", "713) can_0 044#2A36\n(1.5) can_0 123#11_9 T\n")
+    assert entry == LogEntry(1_500_000_000, "can_0", CanFrame(0x123, b"\x11"))
+
+
+@pytest.mark.parametrize("way", ["", "Dir,"])
+def test_csv_of_savvycan(tmp_path: Path, way: str) -> None:
+    """Microseconds, flags in words, a column for each byte, the bus; older ones have no Dir."""
+    rx = "Rx," if way else ""
+    entries = _read(
+        tmp_path / "a.csv",
+        f"Time Stamp,ID,Extended,{way}Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8\n"
+        f"166064000,0000021A,false,{rx}0,8,FE,36,12,FE,69,05,07,AD,\n"
+        f"166065000,18DAF110,true,{rx}1,0,,,,,,,,\n",
+    )
+    assert entries == [
+        LogEntry(166_064_000_000, "0", CanFrame(0x21A, bytes.fromhex("FE3612FE690507AD"))),
+        LogEntry(166_065_000_000, "1", CanFrame(0x18DAF110, b"", is_extended=True)),
+    ]
+
+
+def test_csv_of_canedge(tmp_path: Path) -> None:
+    """CSS Electronics' columns: semicolons, seconds since 1970, data as one word; FD and remote."""
+    entries = _read(
+        tmp_path / "a.csv",
+        "TimestampEpoch;BusChannel;ID;IDE;DLC;DataLength;Dir;EDL;BRS;ESI;RTR;DataBytes\n"
+        "1585669949.5;1;18F00400;1;8;8;0;0;0;0;0;0102030405060708\n"
+        "1585669950.5;1;123;0;2;2;0;1;0;0;0;0102\n"
+        "1585669951.5;9;123;0;4;0;0;0;0;0;1;\n",
+    )
+    frame = CanFrame(0x18F00400, bytes(range(1, 9)), is_extended=True)
+    assert entries[0] == LogEntry(1_585_669_949_500_000_000, "1", frame)
+    assert entries[1].skipped == FD_FRAME
+    assert entries[2].frame == CanFrame(0x123, is_remote=True, requested_bytes=4)
+    (older,) = _read(
+        tmp_path / "b.csv",
+        "TimestampEpoch;BusChannel;ID;IDE;DLC;DataLength;Dir;EDL;BRS;DataBytes\n"
+        "1585669949.5;1;18F00400;1;8;8;0;0;0;0102030405060708\n",
+    )
+    assert older == entries[0]
+
+
 def test_a_text_with_a_byte_order_mark(tmp_path: Path) -> None:
     """Editors of Windows write one."""
     line = "(1436509052.249713) can0 123#1122\n"
@@ -211,6 +277,26 @@ def test_peak_traces(tmp_path: Path, header: str, line: str) -> None:
     ]
 
 
+def test_peak_1_2(tmp_path: Path) -> None:
+    """A column less than 1.3 has, and a start time with a semicolon: PEAK's own example."""
+    entries = _read(
+        tmp_path / "a.trc",
+        ";$FILEVERSION=1.2\n;$STARTTIME=39878.6772258947;\n;   Start time: 06.03.2009\n"
+        "     1)      1059.900  1  Rx         0300  7  00 00 00 00 04 00 00\n"
+        "     2)      1060.900  2  Tx     18EFC034  2  00 01\n"
+        "     5)      1346.834  1  Warng  FFFFFFFF  4  00 00 00 04  BUSLIGHT\n"
+        "     6)      1349.222  1  Error      0008  4  00 19 08 08\n"
+        "     7)      1352.743  1  Rx         0100  3  RTR\n",
+    )
+    assert [entry.frame for entry in entries] == [
+        CanFrame(0x300, bytes.fromhex("00000000040000")),
+        CanFrame(0x18EFC034, b"\0\1", is_extended=True),
+        None,
+        CanFrame(0x100, is_remote=True, requested_bytes=3),
+    ]
+    assert [entry.channel for entry in entries] == ["1", "2", "1", "1"]
+
+
 def test_peak_other_lines(tmp_path: Path) -> None:
     """Warnings and bus states of PEAK's hardware are no frames; error frames are told of."""
     entries = _read(
@@ -240,8 +326,11 @@ BAD = [
     ("a.log", "(1.0) can0 123#112233445566778899\n", r"line 1: .*\(8 bytes of data, not 9\)"),
     ("a.log", "(x) can0 123#11\n", r"line 1: expected a line of candump"),
     ("a.log", "(nan) can0 123#11\n", r"line 1: expected a line of candump"),
-    ("a.log", "(1.0)  can0  123   [2]  11 22\n", r"line 1: expected a line of candump -L, as"),
-    ("a.csv", "Time Stamp,ID\n1,2\n", r"line 1: .*the header timestamp,.*'Time S.*another tool's"),
+    ("a.log", "  can0  123   [2]  11 22\n", r"line 1: .*\(no time: record with candump -l, -L or"),
+    ("a.log", "(12:00)  can0  123   [2]  11\n", r"line 1: .*\(Invalid isoformat string"),
+    ("a.csv", "Time Stamp,ID\n1,2\n", r"line 1: .*\(timestamp,.*'Time S.*another tool's"),
+    ("a.csv", GVRET + "1,0000021A,false,Rx,0,3,FE,36,\n", r"line 2: .*\(invalid literal for int"),
+    ("a.csv", GVRET + "1,0000021A,false,Rx,0,3,FE\n", r"line 2: .*\(3 bytes of data, not 1"),
     ("a.csv", f"{CSV_HEADER}\n1,2\n", r"line 2: expected python-can's CSV.*'1,2' \(not enough"),
     ("a.csv", f"{CSV_HEADER}\n1.0,0x12,0,0,0,1,!!\n", r"line 2: .*\(1 bytes of data, not 0\)"),
     (
@@ -254,12 +343,12 @@ BAD = [
         "base hex  timestamps absolute\n   0.001 1  FFF  Rx  d 0\n",
         r"line 2: expected a frame as .*0-0x7ff, got 0xfff",
     ),
-    ("a.trc", ";$FILEVERSION=1.2\n 1) 5.0 1 Rx 0300 2 00 11\n", r"line 2: .* of version 1.0, 1.1,"),
+    ("a.trc", ";$FILEVERSION=2.0\n 1 5.0 DT 0300 Rx 1 00\n", r"line 2: .* of version 1.0 to"),
     ("a.trc", ";$FILEVERSION=1.1\n 1) 5.0 Rx 0300 8 00\n\n", r"line 2: expected a message of"),
     ("a.trc", "garbage\n\n", r"line 1: expected a message of a PEAK trace"),
     ("a.blf", "no such thing", r"expected a BLF file, which begins with LOGG.*found 'no s"),
     ("a.blf", "", r"expected a BLF file, which begins with LOGG.* found ''"),
-    ("a.txt", "", r"expected a log with one of the suffixes .asc .blf .csv .log .mf4 .trc, found"),
+    ("a.xyz", "", r"expected a log with one of the suffixes .asc .blf .csv .log .mf4 .trc, found"),
 ]
 
 

@@ -87,6 +87,52 @@ def test_loggers_write_in_many_ways(tmp_path: Path, text: str) -> None:
     assert recording.skipped == 0
 
 
+def test_decimal_commas_in_times(tmp_path: Path) -> None:
+    """Where semicolons part the columns a time has its comma, too."""
+    recording = _read(tmp_path, "Zeit (s);Geschwindigkeit (km/h)\n0,0;10,5\n0,5;11,0\n")
+    assert recording.times_s == (0.0, 0.5)
+    assert recording.speeds_kph == (10.5, 11.0)
+
+
+def test_rows_of_names_and_values_become_columns(tmp_path: Path) -> None:
+    """`telerig export` of a session: the wheels' speed, positions of latitude and longitude."""
+    rows = [
+        f"2026-01-02T03:04:0{second}.000000Z,{second},{source},{signal},{value},{unit},measured\n"
+        for second in range(3)
+        for source, signal, value, unit in (
+            ("gps", "LAT", 49.0 + second, "°"),
+            ("gps", "LON", 12.0, "°"),
+            ("gps", "GPS_SPEED", 99, "km/h"),
+            ("obd", "RPM", 800, "rpm"),
+            ("obd", "SPEED", 10 * second, "km/h"),
+        )
+    ]
+    head = "time,time_ns,source,signal,value,unit,state\n"
+    recording = _read(tmp_path, head + "".join(rows))
+    assert recording.times_s == (0.0, 1.0, 2.0)
+    assert recording.speeds_kph == (0.0, 10.0, 20.0)
+    assert recording.positions is not None
+    assert [lat for lat, _, _ in recording.positions] == [49.0, 50.0, 51.0]
+
+
+def test_rows_of_car_scanner(tmp_path: Path) -> None:
+    """Seconds of the day past midnight, quotes, a unit and (spelt so) a place in each row."""
+    head = '"SECONDS";"PID";"VALUE";"UNITS";"LATITUDE";"LONGTITUDE";\n'
+    rows = "".join(
+        f'"{second}";"Engine RPM";"800";"rpm";"49.0";"12.{n}";\n'
+        f'"{second}";"Vehicle speed";"{10 + n}";"mph";"49.0";"12.{n}";\n'
+        for n, second in enumerate(("86398.5", "86399.5", "0.5"))
+    )
+    recording = _read(tmp_path, head + rows)
+    assert recording.times_s == (0.0, 1.0, 2.0)
+    assert recording.speeds_kph == pytest.approx([1.609344 * mph for mph in (10, 11, 12)])
+    assert recording.positions is not None
+    assert [lon for _, lon, _ in recording.positions] == [12.0, 12.1, 12.2]
+    assert recording.skipped == 0
+    with pytest.raises(RecordingError, match=r"expected a signal that is a speed .* engine rpm"):
+        _read(tmp_path, head + rows.replace("Vehicle speed", "Boost"))
+
+
 def test_a_row_of_units_is_obeyed(tmp_path: Path) -> None:
     """Units below the header count as those in it."""
     recording = _read(tmp_path, "time,speed\nms,m/s\n0,10\n500,20\n")

@@ -87,3 +87,18 @@ def test_entities_are_refused(tmp_path: Path) -> None:
     path.write_text('<?xml version="1.0"?>\n<!DOCTYPE g [<!ENTITY a "aaaa">]>\n<gpx>&a;</gpx>')
     with pytest.raises(RecordingError, match="an XML entity declaration"):
         read_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        ("<kml><Document/></kml>", "got another format: <kml>"),
+        ("<gpx><rte><rtept lat='1' lon='2'/></rte></gpx>", "got no track point"),
+    ],
+)
+def test_what_is_no_track_is_named(tmp_path: Path, text: str, got: str) -> None:
+    """Other XML files and routes, which have no times."""
+    path = tmp_path / "track.xml"
+    path.write_text(text)
+    with pytest.raises(RecordingError, match=f"expected a GPX file with a track, {got}"):
+        read_recording(path)

@@ -65,6 +65,15 @@ def test_errors_that_pass_are_not_seen(bench: Any) -> None:
     assert left == []
 
 
+def test_error_counts_are_those_of_the_controller(bench: Any) -> None:
+    """AT CS: 8 for each attempt that failed, 1 off for the one that passed."""
+    ready(bench)
+    left = [ErrorKind.BIT] * 3
+    bench.bus.faults.append(lambda *_: left.pop() if left else None)
+    assert bench.ask("010C1") == REPLY
+    assert bench.ask("ATCS") == "T:17 R:00\r\r>"
+
+
 def test_controller_that_is_bus_off_starts_again(bench: Any) -> None:
     """Bit errors drive it off: CAN ERROR; the next request restarts it, the one after works."""
     ready(bench)
@@ -73,6 +82,7 @@ def test_controller_that_is_bus_off_starts_again(bench: Any) -> None:
     bench.bus.faults.clear()
     adapter = next(node for node in bench.bus.nodes if node.name == "elm327")
     assert adapter.state is ErrorState.BUS_OFF
+    assert bench.ask("ATCS") == "T:OFF R:00\r\r>"
     assert bench.ask("010C") == "CAN ERROR\r\r>"
     assert bench.ask("010C1") == REPLY
 

@@ -94,6 +94,13 @@ def test_bypassed_initiation_does_not_search(make_bench):
     assert bench.ask("010C1") == "41 0C 1A F8 \r\r>"
 
 
+@pytest.mark.parametrize("command", ["ATSPA7", "ATSP7A", "ATTPA7", "ATTP 7A"])
+def test_the_a_stands_on_either_side(bench, command):
+    """AT SP A3 can also be entered as AT SP 3A (ELM327DSJ, SP Ah)."""
+    bench.setup("ATE0", command)
+    assert bench.ask("ATDPN") == "A7\r\r>"
+
+
 @pytest.mark.parametrize("command", ["ATSPD", "ATTPF", "ATSPAE"])
 def test_unknown_protocol_is_refused(bench, command):
     """There is no protocol D, E or F."""
