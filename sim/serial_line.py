@@ -17,6 +17,7 @@ from sim.network import KeepAlive
 
 BITS_PER_BYTE = 10  # 8N1: start bit, eight data bits, stop bit
 USB_FRAME_S = 0.001  # USB full speed: adapters hand over bytes on 1 ms frames
+CATCH_UP_BYTES_PER_S = 1.25e6  # what had to wait comes at 10 Mbit/s, and not all in one instant
 
 Receiver = Callable[[bytes], None]
 
@@ -40,6 +41,7 @@ class Direction:
         self._line = line
         self._to_host = to_host
         self._free_at_s = 0.0
+        self._last_s = 0.0
         self.receiver: Receiver | None = None
         self.faults: list[Fault] = []
         self.sent_bytes = 0
@@ -87,6 +89,10 @@ class Direction:
                 arrival_s = math.ceil(arrival_s / frame_s - 1e-9) * frame_s
         else:
             arrival_s = start_s + delay_s
+        if line.is_tcp:
+            if self._last_s > now_s:
+                arrival_s = max(arrival_s, self._last_s + len(data) / CATCH_UP_BYTES_PER_S)
+            self._last_s = arrival_s
         event = line.env.timeout(max(0.0, arrival_s - now_s), data)
         event.callbacks.append(self._arrive)
 
@@ -115,6 +121,7 @@ class SerialLine:
         connections: of a line that stands for a TCP server: those that may be open.
         keep_alive: of a TCP connection: how its client finds out that the device is gone; None: by
             the first answer that it gets once the device can be reached again.
+        is_tcp: whether it is a TCP connection: nothing overtakes what was sent on it before.
         unreachable: above 0, no connection comes about; those that are there know nothing of it.
     """
 
@@ -136,6 +143,7 @@ class SerialLine:
         self.frame_s = frame_s
         self.hung_up = False
         self.stalled = False
+        self.is_tcp = False
         self.unreachable = 0
         self.keep_alive: KeepAlive | None = None
         self.unread_bytes = 0
@@ -154,6 +162,7 @@ class SerialLine:
         """Let a TCP connection to the device of this line suffer its faults, and be tapped."""
         self.connections = [other for other in self.connections if not other.hung_up]
         self.connections.append(connection)
+        connection.is_tcp = True
         connection.taps = self.taps
         connection.to_host.faults = self.to_host.faults
         connection.to_device.faults = self.to_device.faults

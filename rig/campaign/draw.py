@@ -25,7 +25,7 @@ from rig.scenario import expand_scenario
 from rig.scenario.faults import wires_of
 from rig.scenario.model import Scenario
 
-DRAWING = 1
+DRAWING = 2
 """Another number stands for another run under the same seed: count it up with every change here."""
 
 FAULT_COUNTS = (3, 3, 3, 4, 4, 5)

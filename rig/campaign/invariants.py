@@ -8,12 +8,14 @@ through, an ELM327 has none, so that there values count outside of the faults th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rig.faults.catalogue import TARGETS
+from rig.faults.catalogue import BUS, BUS_LINKS, FAULT_KINDS, TARGETS
 from rig.faults.spec import FaultSpec
 from rig.scenario.model import Scenario
+from sim.network import LINUX_RTO_S, next_retransmission_s
 
 KILL = "gateway_kill"
 PAUSE = "gateway_pause"
@@ -59,7 +61,18 @@ LATE = frozenset(
     {"delay", "stall", "net_latency", "net_loss", "net_slow", "net_partition", "gateway_pause"}
 )
 """Kinds after which frames that nobody stamped bear the instant at which they were read."""
+LATE_ANSWERS = frozenset(
+    {
+        "delay", "net_latency", "net_loss", "net_slow", "net_partition",
+        "can_error", "can_bus_off", "can_flood", "can_wrong_rate",
+    }
+)  # fmt: skip
+"""Kinds after which an answer may come when the next request is under way."""
+LATE_EPOCHS = frozenset({"delay", "stall", "clock_jump"})
+"""Kinds after which a receiver's epoch comes when the radio's row of that instant is closed."""
 SETTLE_EXTRA_S = 4.0
+KEEP_ALIVE_S = 11.0  # until a link over TCP knows that its server is gone
+RARELY = 1e-4  # a segment gets lost again and again
 BOOST_INPUTS = {"INTAKE_PRESSURE", "BAROMETRIC_PRESSURE"}
 
 Limits = dict[str, Any]
@@ -84,10 +97,18 @@ def limits_of(scenario: Scenario) -> tuple[Limits, list[str]]:
         if fault.kind in TELLING_TIME:
             for name in _OF_TIME[fault.link]:
                 limits.pop(name, None)
-    if _comes_late(scenario):
+    if any(_is_late(scenario, link) for link in ("can", "obd")):
         limits.pop("readings.doubled", None)
+    if any(fault.link == "gps" and fault.kind in LATE_EPOCHS for fault in scenario.faults):
+        for name in ("mesh.fidelity.max", "mesh.invented"):
+            limits.pop(name, None)
     if "obd" in scenario.needs and scenario.gateway.plan.keys() >= BOOST_INPUTS:
-        limits["derived.fidelity.max"] = _bound("0.01 step", _altered(scenario, "obd"))
+        # What was damaged is used until its next reading, which may come after the fault.
+        bound = {"max": STEPS["obd"]}
+        if not (_altered(scenario, "obd") or _is_late(scenario, "obd")):
+            limits["derived.fidelity.max"] = bound
+        elif _rests(scenario):
+            limits["derived.fidelity.max"] = {**bound, "phase": REST}
     after = ["gateway.exit == 0", "log.exceptions == 0"]
     if _fails(scenario):
         limits["store.recovery.max"] = {"max": _text_s(_store_recovery_s(scenario))}
@@ -104,15 +125,10 @@ _COUNTS = (
 )
 
 
-def _comes_late(scenario: Scenario) -> bool:
-    """Whether two readings may come in where one sample is new (docs/known-issues.md, 1, 7)."""
-    return ("can" in scenario.needs and _is_late(scenario, "can")) or any(
-        (fault.link, fault.kind) == ("obd", "delay") for fault in scenario.faults
-    )
-
-
 def _is_late(scenario: Scenario, link: str) -> bool:
-    return any(fault.kind in LATE for fault in _strikes(scenario, link))
+    """Whether two readings may come in where one sample is new (docs/known-issues.md, 1, 7)."""
+    kinds = LATE_ANSWERS if link == "obd" else LATE
+    return link in scenario.needs and any(fault.kind in kinds for fault in _strikes(scenario, link))
 
 
 def _of_kills(scenario: Scenario) -> Limits:
@@ -156,8 +172,8 @@ def _of_link(scenario: Scenario, link: str) -> Limits:
         limits[f"{link}.recovery.max"] = {"max": _text_s(recovery_s(scenario, link))}
     if link in STALE_S:
         # A gateway that stands still marks nothing, and one that is away neither.
-        # Of a receiver whose sentences get lost in part only the position is looked after.
-        paused = altered or any(fault.link == "gateway" for fault in scenario.faults)
+        paused = any(fault.link == "gateway" for fault in scenario.faults)
+        paused |= altered and link == "obd"
         unmarked = _text_s(_unmarked_s(scenario, link))
         limits[f"{link}.stale.unmarked.max"] = _bound(unmarked, paused)
         limits[f"{link}.stale.wrong.max"] = _bound(_text_s(WRONGLY_STALE_S), paused)
@@ -167,9 +183,9 @@ def _of_link(scenario: Scenario, link: str) -> Limits:
         limits[f"{link}.invented"] = _bound(None, altered and link == "can")
     if link == "esp32":
         limits["esp32.crashes"] = {"equals": "0"}
-    rests = any(phase.name == REST for phase in scenario.phases)
-    if link == "can" and _is_late(scenario, link):
-        for name in ("can.fidelity.max", "can.invented"):
+    rests = _rests(scenario)
+    if link in ("can", "obd") and _is_late(scenario, link):
+        for name in {f"{link}.fidelity.max", f"{link}.invented"} & limits.keys():
             bound = {key: value for key, value in limits.pop(name).items() if key != "except"}
             if rests:
                 limits[name] = {**bound, "phase": REST}
@@ -179,6 +195,10 @@ def _of_link(scenario: Scenario, link: str) -> Limits:
             limits[f"{link}.missing"] = {"equals": "0", "phase": REST}
         limits[f"{link}.latency.p95"] = {"max": f"{REST_LATENCY_MS[link]:g} ms", "phase": REST}
     return limits
+
+
+def _rests(scenario: Scenario) -> bool:
+    return any(phase.name == REST for phase in scenario.phases)
 
 
 def _unmarked_s(scenario: Scenario, link: str) -> float:
@@ -203,7 +223,13 @@ def _strikes(scenario: Scenario, link: str) -> list[FaultSpec]:
     """Return the faults that a link may feel: its own, those of all, those of the bus behind it."""
     shared = {"can", "obd"} if scenario.world.obd.can is not None else {"can"}
     near = shared if link in shared else {link}
-    return [fault for fault in scenario.faults if fault.link in near or fault.link in TARGETS]
+    return [
+        fault
+        for fault in scenario.faults
+        if fault.link in near
+        or fault.link in TARGETS
+        or (link in BUS_LINKS and FAULT_KINDS[fault.kind].wires == BUS)
+    ]
 
 
 def _ends(scenario: Scenario, link: str) -> list[float]:
@@ -213,11 +239,28 @@ def _ends(scenario: Scenario, link: str) -> list[float]:
 
 def recovery_s(scenario: Scenario, link: str) -> float:
     """Return how long after a fault's end a link may take: while others go on, it cannot come."""
-    base_s = RECOVERY_S[link]
+    base_s = RECOVERY_S[link] + _sent_again_s(scenario, link)
     if any(fault.kind in PILING_UP for fault in scenario.faults):
         base_s += PILED_UP_S
     windows = sorted(window for fault in _strikes(scenario, link) for window in fault.windows)
     return base_s + _longest_wait_s(_ends(scenario, link), windows, base_s)
+
+
+def _sent_again_s(scenario: Scenario, link: str) -> float:
+    """Return how long after a fault's end TCP may first send again what the network lost: its
+    timeout doubles each time, so about as long as it has tried. A connection whose probes stay
+    without an answer is broken, and the next one begins at once."""
+    waits_s = [0.0]
+    for fault in scenario.faults:
+        for start_s, end_s in fault.windows if fault.link == link else ():
+            if fault.kind == "net_partition" and end_s - start_s <= KEEP_ALIVE_S:
+                waits_s.append(next_retransmission_s(start_s, end_s) - end_s)
+            elif fault.kind == "net_loss":
+                share = fault.number("probability_pct") / 100.0
+                losses = math.log(RARELY) / math.log(share)  # of one segment, in a row
+                doublings = min(losses, math.log2((end_s - start_s) / LINUX_RTO_S + 1.0))
+                waits_s.append(LINUX_RTO_S * 2.0 ** math.floor(doublings))
+    return max(waits_s)
 
 
 def _longest_wait_s(

@@ -259,7 +259,7 @@ FAULT_KINDS: Mapping[str, FaultKind] = _kinds(
     FaultKind("nul", noise.nul, (_RATE, _DIRECTION), "rate"),
     FaultKind("hang_up", device.hang_up, primary="for", wires=SERIAL_OR_TCP),
     FaultKind("half_open", network.half_open, primary="for", wires=SERIAL_OR_TCP),
-    FaultKind("reset", device.reset, links=("obd",), lasts=False),
+    FaultKind("reset", device.reset, links=("obd",), wires=ELM327, lasts=False),
     FaultKind(
         "brown_out", device.brown_out, links=("obd", "gps"), wires=(*ELM327, "gnss"), lasts=False
     ),

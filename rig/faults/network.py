@@ -9,48 +9,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from rig.faults.strike import End, Strike
 from sim.network import Impairment, next_retransmission_s, retransmissions_s
 from sim.serial_line import Fault, SerialLine
 
 Pieces = list[tuple[float, bytes]]
+Later = Callable[[int], float]
+"""How much later so many bytes come, in seconds."""
 BOARDS = "esp32"
-CATCH_UP_BYTES_PER_S = 1.25e6  # what had to wait comes at 10 Mbit/s, and not all in one instant
 
 
-class _LateInOrder:
-    """Lets what passes one way come later: nothing overtakes what was sent before it."""
-
-    def __init__(self, strike: Strike, later_s: Callable[[int], float]) -> None:
-        self._env = strike.env
-        self._later_s = later_s
-        self._free_s = 0.0
-        self._is_over = False
-
-    def __call__(self, data: bytes) -> Pieces:
-        now_s = self._env.now
-        later_s = 0.0 if self._is_over else self._later_s(len(data))
-        self._free_s = max(self._free_s + len(data) / CATCH_UP_BYTES_PER_S, now_s + later_s)
-        return [(self._free_s - now_s, data)]
-
-    def end(self, remove: Callable[[], None]) -> None:
-        """Add nothing more; stay until the last one is out, so that nothing overtakes it."""
-        self._is_over = True
-        wait_s = self._free_s - self._env.now
-        if wait_s <= 0.0:
-            remove()
-        else:
-            self._env.timeout(wait_s).callbacks.append(lambda _event: self.end(remove))
-
-
-def _late(strike: Strike, later_s: Callable[[int], float]) -> End:
+def _late(strike: Strike, to_host_s: Later, to_device_s: Later) -> End:
+    """Let what passes come later; a connection keeps the order of what is sent on it."""
     line = strike.line
-    ends: list[End] = []
-    for direction in (line.to_host, line.to_device):
-        hook = _LateInOrder(strike, later_s)
-        direction.faults.append(hook)
-        ends.append(_ending(hook, direction.faults))
+    ends: list[Callable[[], None]] = []
+    for direction, later_s in ((line.to_host, to_host_s), (line.to_device, to_device_s)):
+
+        def late(data: bytes, later_s: Later = later_s) -> Pieces:
+            return [(later_s(len(data)), data)]
+
+        direction.faults.append(late)
+        ends.append(partial(_remove, late, direction.faults))
 
     def end() -> None:
         for one in ends:
@@ -59,11 +40,8 @@ def _late(strike: Strike, later_s: Callable[[int], float]) -> End:
     return end
 
 
-def _ending(hook: _LateInOrder, faults: list[Fault]) -> End:
-    def remove() -> None:
-        faults[:] = [fault for fault in faults if fault is not hook]
-
-    return lambda: hook.end(remove)
+def _remove(fault: Fault, faults: list[Fault]) -> None:
+    faults[:] = [other for other in faults if other is not fault]
 
 
 def _impair(strike: Strike, impairment: Impairment) -> End:
@@ -80,12 +58,12 @@ def net_loss(strike: Strike) -> End:
     impairment = Impairment(strike.rng, loss=strike.fault.number("probability_pct") / 100.0)
     if strike.fault.link == BOARDS:
         return _impair(strike, impairment)
-    return _late(
-        strike,
-        lambda size: retransmissions_s(
-            lambda: impairment.loses(size), lossy_for_s=strike.end_s - strike.env.now
-        ),
-    )
+
+    def later_s(size: int) -> float:
+        lossy_for_s = strike.end_s - strike.env.now
+        return retransmissions_s(lambda: impairment.loses(size), lossy_for_s=lossy_for_s)
+
+    return _late(strike, later_s, later_s)
 
 
 def net_latency(strike: Strike) -> End:
@@ -97,7 +75,7 @@ def net_latency(strike: Strike) -> End:
     )
     if strike.fault.link == BOARDS:
         return _impair(strike, impairment)
-    return _late(strike, impairment.delay_s)
+    return _late(strike, impairment.delay_s, impairment.delay_s)
 
 
 def net_slow(strike: Strike) -> End:
@@ -106,26 +84,20 @@ def net_slow(strike: Strike) -> End:
     impairment = Impairment(strike.rng, rate_bytes_per_s=rate_bytes_per_s)
     if strike.fault.link == BOARDS:
         return _impair(strike, impairment)
-    line = strike.line
-    ends: list[End] = []
-    for direction in (line.to_host, line.to_device):
-        free_s = [0.0]
 
-        def later_s(size: int, free_s: list[float] = free_s) -> float:
+    def narrow() -> Later:
+        free_s = 0.0
+
+        def later_s(size: int) -> float:
+            nonlocal free_s
             now_s = strike.env.now
-            free_s[0] = max(free_s[0], now_s) + size / rate_bytes_per_s
+            free_s = max(free_s, now_s) + size / rate_bytes_per_s
             # What is still queued at the end leaves at once then.
-            return min(free_s[0], max(strike.end_s, now_s)) - now_s
+            return min(free_s, max(strike.end_s, now_s)) - now_s
 
-        hook = _LateInOrder(strike, later_s)
-        direction.faults.append(hook)
-        ends.append(_ending(hook, direction.faults))
+        return later_s
 
-    def end() -> None:
-        for one in ends:
-            one()
-
-    return end
+    return _late(strike, narrow(), narrow())
 
 
 def net_partition(strike: Strike) -> End:
@@ -136,10 +108,11 @@ def net_partition(strike: Strike) -> End:
     if strike.fault.link == BOARDS:
         return _impair(strike, Impairment(strike.rng, is_cut=True))
     began_s = strike.env.now
-    end_late = _late(
-        strike,
-        lambda _size: next_retransmission_s(began_s, strike.end_s) - strike.env.now,
-    )
+
+    def later_s(_size: int) -> float:
+        return next_retransmission_s(began_s, strike.end_s) - strike.env.now
+
+    end_late = _late(strike, later_s, later_s)
     line = strike.line
     line.unreachable += 1
     for connection in line.connections:

@@ -258,7 +258,8 @@ MEASURE_NAMES: tuple[MeasureName, ...] = (
         "readings.lost.age.max",
         "s",
         "longest time from the receipt of a published reading of the gateway's own links to the "
-        "kill of the gateway that took it; infinite for one that is lost otherwise",
+        "kill of the gateway that took it, less pauses of the gateway; infinite for one that is "
+        "lost otherwise",
     ),
     MeasureName(
         "readings.acknowledged.lost",

@@ -11,21 +11,25 @@ connected have to come back: until they do they see nothing, and know it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from rig.measures.arrays import LOCAL, Bools, Ints, Readings
-from rig.measures.windows import Span
+from rig.measures.compacted import UNSEEN
+from rig.measures.windows import Span, Window
 from rig.record.manifest import FaultWindow, Manifest
 from rig.record.streams import Event, StoredAt
 
 KILL = "gateway_kill"
+PAUSE = "gateway_pause"
 DATABASE_FAULTS = ("database_down", "database_slow", "database_full")
 BACK_EVENT = "gateway.back"
 SLACK_NS = 1_000_000_000  # in wall time what was committed at the kill may not have been said
 COMMITTING_NS = 5_000_000_000  # a slow database's commit, from the receipt on
 _NS_PER_S = 1e9
+_FIRST_NS, _LAST_NS = 0, int(np.iinfo(np.int64).max)
 
 Count = Callable[[Readings, Readings, Sequence[StoredAt]], int | None]
 """Counts something of one start: (stored, published, acknowledgements)."""
@@ -41,32 +45,57 @@ def unwatched(readings: Readings, manifest: Manifest, events: Iterable[Event]) -
 
     They came in between a kill and the greeting of the client that had come back. Or they are of a
     device of its own, whose readings are published after their commit, and the kill came between.
+    Of a compacted reading that no client saw, this may be so if it is for one that came in between
+    those that were seen before and after it.
     """
     spans = _away_spans(manifest, events)
     late_ns = COMMITTING_NS if manifest.mode == "virtual" else COMMITTING_NS + SLACK_NS
     before = [(start_ns - late_ns, start_ns) for start_ns, _ in spans]
-    received_ns = readings.received_ns
+    earliest_ns, latest_ns = _receipts(readings)
     is_own = readings.device == LOCAL
-    found: Bools = _within(received_ns, spans) | (~is_own & _within(received_ns, before))
+    found: Bools = _meet(earliest_ns, latest_ns, spans)
+    found |= ~is_own & _meet(earliest_ns, latest_ns, before)
     return found
+
+
+def _receipts(readings: Readings) -> tuple[Ints, Ints]:
+    """Return between which instants each reading came in: those of the next ones of its signal
+    that were seen, where nobody knows its own.
+
+    Without one, the gateway's own are taken for received when they were measured; what a device
+    sends may have waited there for any time.
+    """
+    earliest_ns, latest_ns = readings.received_ns.copy(), readings.received_ns.copy()
+    seen = readings.seq != UNSEEN
+    if seen.all():
+        return earliest_ns, latest_ns
+    group = np.stack((readings.device, readings.boot, readings.signal))
+    order = np.lexsort((readings.time_ns, *group))
+    for way, bounds_ns, unknown_ns in ((1, earliest_ns, _FIRST_NS), (-1, latest_ns, _LAST_NS)):
+        rows = order[::way]
+        nearest = np.maximum.accumulate(np.where(seen[rows], np.arange(len(rows)), 0))
+        neighbour = rows[nearest]
+        known = seen[neighbour] & (group[:, neighbour] == group[:, rows]).all(axis=0)
+        unbound_ns = np.where(readings.device == LOCAL, readings.received_ns, unknown_ns)[rows]
+        bounds_ns[rows] = np.where(known, readings.received_ns[neighbour], unbound_ns)
+    return earliest_ns, latest_ns
 
 
 def _away_spans(manifest: Manifest, events: Iterable[Event]) -> list[Span]:
     slack_ns = SLACK_NS if manifest.mode == "paced" else 0
     backs = [event.time_ns for event in events
              if event.kind == BACK_EVENT and "gateway" not in event.detail]  # fmt: skip
-    end_ns = np.iinfo(np.int64).max
     return [
-        (kill.start_ns - slack_ns, min((b for b in backs if b >= kill.end_ns), default=end_ns))
+        (kill.start_ns - slack_ns, min((b for b in backs if b >= kill.end_ns), default=_LAST_NS))
         for kill in kills_of(manifest)
     ]
 
 
-def _within(times_ns: Ints, spans: Iterable[Span]) -> Bools:
-    """Return which instants lie in one of the spans."""
-    found: Bools = np.zeros(len(times_ns), dtype=bool)
+def _meet(earliest_ns: Ints, latest_ns: Ints, spans: Iterable[Span]) -> Bools:
+    """Return which of the times from one instant to another have a part in one of the spans."""
+    found: Bools = np.zeros(len(earliest_ns), dtype=bool)
     for start_ns, end_ns in spans:
-        found |= (times_ns >= start_ns) & (times_ns < end_ns)
+        found |= (latest_ns >= start_ns) & (earliest_ns < end_ns)
     return found
 
 
@@ -93,24 +122,33 @@ def count_by_start(
 
 
 def oldest_lost_s(
-    stored: Readings, published: Readings, kills: Sequence[FaultWindow]
+    stored: Readings, published: Readings, faults: Sequence[FaultWindow]
 ) -> float | None:
     """Return the longest time for which a reading had been there before a kill took it.
 
-    From its receipt to the kill: what waits for its commit is lost, and must not wait for long. A
-    reading that is lost and was not killed has an infinite one. None if nothing was published.
+    From its receipt to the kill, less the time for which the gateway stood still: what waits for
+    its commit is lost, and must not wait for long. A reading that is lost and was not killed has an
+    infinite one. None if nothing was published.
     """
     if not len(published):
         return None
     kept = set(_numbers(stored))
-    ends = [kill.start_ns for kill in kills]
-    oldest_ns = 0.0
+    ends = [fault.start_ns for fault in faults if fault.kind == KILL]
+    pauses = [  # of the process that is killed: the next one runs
+        (pause.start_ns, min([pause.end_ns, *(end for end in ends if end >= pause.start_ns)]))
+        for pause in faults
+        if pause.kind == PAUSE
+    ]
+    oldest_ns = 0
     for number, received_ns in zip(
         _numbers(published), published.received_ns.tolist(), strict=True
     ):
         if number not in kept:
-            end_ns = min((end for end in ends if end >= received_ns), default=np.inf)
-            oldest_ns = max(oldest_ns, end_ns - received_ns)
+            end_ns = min((end for end in ends if end >= received_ns), default=None)
+            if end_ns is None:
+                return math.inf
+            running = Window(((received_ns, end_ns),)).without(pauses)
+            oldest_ns = max(oldest_ns, sum(end - start for start, end in running.spans))
     return oldest_ns / _NS_PER_S
 
 

@@ -171,6 +171,11 @@ class Exchange:
         for transport in its_own:
             self.forget(transport)
 
+    def is_answering(self, transport: DatabaseTransport) -> bool:
+        """Tell whether a connection is there, and none that waits for a lock: that would not end
+        before whoever has it."""
+        return transport.descriptor in self.transports and transport not in self._blocked
+
     def forget(self, transport: DatabaseTransport) -> None:
         """The connection is no more, whether it had its turn or waited for it."""
         if self.transports.pop(transport.descriptor, None) is None:
@@ -468,6 +473,9 @@ class DatabaseTransport(_Base):  # type: ignore[misc]
             self._exchange.begin(self)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
+        # Aborted, its session would hold locks for some instants more, or fewer.
+        if self._exchange.is_answering(self):
+            _drain([self])
         self._exchange.forget(self)
         super()._call_connection_lost(exc)
 

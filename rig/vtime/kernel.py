@@ -339,8 +339,9 @@ class Kernel:
         self.switches += 1
         if self.keepers:
             self.settle(other)
+        is_over = me.over  # asked now: once the other one runs, it may kill this one
         other.baton.release()
-        if not me.over:
+        if not is_over:
             me.baton.acquire()
             if self.failure is not None and me is self.host and self.host_side is None:
                 raise self.failure

@@ -40,6 +40,9 @@ POLLED_S = 0.05
 READ_BYTES = 4096
 LONGEST_LINE = 64
 STAMP_ROUND_MS = 60_000
+SILENCE_S = 3.0
+"""So long without a frame or flags, and it is opened anew: noise on the line may have eaten the
+command to go on the bus, or the adapter was reset since. On a quiet bus that changes nothing."""
 REFUSALS_TO_STOP = 3
 """So many BEL to F in a row, and it is not asked again: the adapter has no such letter."""
 
@@ -75,6 +78,8 @@ class SlcanBus(slcanBus):
         self._status_due_s = clock.monotonic_s() + self._status_s
         self._asked = 0  # F without an answer
         self._refused = 0  # in a row
+        self._is_heard = False  # since the last look
+        self._heard_s = clock.monotonic_s()
         self._text = ""
         self._lines: deque[str] = deque()
         self._errors: deque[can.Message] = deque()
@@ -124,6 +129,8 @@ class SlcanBus(slcanBus):
         opening = "L" if self._listen_only else "O"
         if self._ask(opening) is False:
             raise LinkLost(f"expected {name} to go on the bus ({opening}), found: refused")
+        self._refused = 0
+        self._heard_s = self._clock.monotonic_s()
 
     def close(self) -> None:
         """Take the adapter off the bus; where it is gone, python-can leaves the port open."""
@@ -166,7 +173,10 @@ class SlcanBus(slcanBus):
         """Give the line of the next frame; None: there is none, or an error comes first."""
         if not self._lines:
             self._look_at_status()
-            text = self._text + self._without_bells(self._chunk(timeout))
+            chunk = self._chunk(timeout)
+            if not chunk:  # what waits at the port, perhaps after a pause, is read first
+                self._look_at_silence()
+            text = self._text + self._without_bells(chunk)
             *lines, self._text = text.split("\r")
             self._lines.extend(lines)
             if len(self._text) > LONGEST_LINE:
@@ -175,6 +185,7 @@ class SlcanBus(slcanBus):
         while self._lines and not self._errors:
             line = self._lines.popleft()
             if frame := self._frame(line):
+                self._is_heard = True
                 return frame
             if line:
                 self._take_answer(line)
@@ -211,6 +222,7 @@ class SlcanBus(slcanBus):
         """Make error frames of the status flags; python-can never asks for them."""
         if _FLAGS.fullmatch(line):
             self._asked = self._refused = 0
+            self._is_heard = True
             flags = int(line[1:], 16)
             for bit, kind, detail in _STATUS:
                 if flags & bit:
@@ -232,6 +244,14 @@ class SlcanBus(slcanBus):
         if bells > asked:
             self._counters["slcan_refused"] += bells - asked  # a frame that it could not take
         return text.replace("\a", "")
+
+    def _look_at_silence(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._is_heard:
+            self._is_heard, self._heard_s = False, now_s
+        elif now_s - self._heard_s >= SILENCE_S:
+            self._counters["slcan_reopened"] += 1
+            self.open()
 
     def _look_at_status(self) -> None:
         if not self._status_s or self._refused >= REFUSALS_TO_STOP:

@@ -4,7 +4,7 @@
     kind = "gps"
     port = "/dev/ttyUSB0"
     baud = 9600             # default
-    stale_s = 3.0           # a position older than this is stale; without a fix, all that was told
+    stale_s = 3.0           # a value older than this is stale; three periods where that is longer
     silence_s = 5.0         # no epoch for so long: the port is opened anew
     oldest_date = "2020-01-01"
 
@@ -16,6 +16,7 @@ link DEGRADED.
 from __future__ import annotations
 
 import datetime
+import math
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -47,8 +48,10 @@ _SIGNALS = tuple(
         ("SATS", "satellites"),
     )
 )
-# Receivers leave out speed, course, altitude or dilution at times; a position is always due.
+_IDS = {attribute: signal.id for signal, attribute in _SIGNALS}
+# A position is due from the start; what else a receiver tells is due once it has told it.
 _DUE = (by_name("LAT").id, by_name("LON").id)
+_OVERDUE_PERIODS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class GpsOptions:
     Attributes:
         port: device path or pyserial URL.
         baud: bits per second.
-        stale_s: LAT and LON are stale after so many seconds; without a fix, all that was read.
+        stale_s: what was read is stale after so many seconds, or after three of its own periods
+            where its sentence comes more rarely than the position.
         silence_s: without any epoch for so long the link is lost.
         oldest_date: an earlier date is a receiver's mistake: refused, unless 1024 or 2048 weeks
             more (its week count has rolled over) make it today's by the gateway's own clock.
@@ -84,7 +88,9 @@ class GpsLink(Link):
         self._counts: Counter[str] = Counter(epochs=0, epochs_no_fix=0, sentences_bad_checksum=0)
         self.counters = self._counts
         self.stale_s = dict.fromkeys(_DUE, options.stale_s)
-        self._told: set[int] = set(_DUE)  # what was read while there was a fix
+        self._told_ns: dict[int, int] = {}  # signal -> instant of its newest reading
+        self._limit_s: dict[int, float] = dict(self.stale_s)
+        self._period_s: dict[int, float] = {}  # the shortest: lost sentences only make longer ones
         self._splitter = SentenceSplitter(self._counts)
         self._epochs = EpochAssembler(
             date_floor=options.oldest_date, quiet_s=QUIET_S, counters=self._counts
@@ -146,9 +152,7 @@ class GpsLink(Link):
         if missing_s > self.options.silence_s:
             raise LinkLost(self._silence())
         if self._state == "" and missing_s > self.options.stale_s:
-            # Without a position, the speed and the altitude of before are as old as the last one.
-            self.stale_s = dict.fromkeys(self._told, self.options.stale_s)
-            self._say(f"no epoch for {self.options.stale_s:g} s")
+            self._without_fix(f"no epoch for {self.options.stale_s:g} s")
 
     def _take_sentence(self, raw: bytes, received_ns: int, now_s: float) -> None:
         self._counts["sentences"] += 1
@@ -167,15 +171,36 @@ class GpsLink(Link):
     def _hand_on(self, fix: Fix, now_s: float) -> None:
         self._epoch_s = now_s
         self._epoch_bytes = self._counts["bytes"]
-        if not fix.refused:
-            readings = readings_of(fix, self._counts)
-            if readings:
-                self.sink(readings)
-            self._told.update(reading.signal for reading in readings)
-        # Without a fix, the speed and the altitude of before are as old as the position.
-        due = self._told if fix.refused else _DUE
-        self.stale_s = dict.fromkeys(due, self.options.stale_s)
-        self._say(fix.refused)
+        if fix.refused:
+            self._without_fix(fix.refused)
+            return
+        readings = readings_of(fix, self._counts)
+        if readings:
+            self.sink(readings)
+        for reading in readings:
+            self._note_period(reading)
+        self.stale_s = dict(self._limit_s)
+        # At rest a receiver tells no heading: an old one is stale, and nothing is wrong.
+        told = {reading.signal for reading in readings}
+        self.absent = {*self.absent, *(_IDS[name] for name in fix.left_out)} - told
+        self._say("")
+
+    def _note_period(self, reading: Reading) -> None:
+        """Learn how often a signal comes, and so after what time it is overdue."""
+        signal = reading.signal
+        step_s = (reading.time_ns - self._told_ns.get(signal, reading.time_ns)) / 1e9
+        self._told_ns[signal] = reading.time_ns
+        if signal in _DUE:
+            return
+        if step_s > 0:
+            self._period_s[signal] = min(step_s, self._period_s.get(signal, math.inf))
+        longer_s = _OVERDUE_PERIODS * self._period_s.get(signal, 0.0)
+        self._limit_s[signal] = max(self.options.stale_s, longer_s)
+
+    def _without_fix(self, reason: str) -> None:
+        """Say why there is no position; what was told with the last one is as old as that."""
+        self.stale_s = dict.fromkeys(self._limit_s, self.options.stale_s)
+        self._say(reason)
 
     def _say(self, refused: str) -> None:
         if refused == self._state:

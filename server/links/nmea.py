@@ -28,6 +28,8 @@ _ROLLOVER_DAYS = 1024 * 7
 _HALF_DAY_NS = NS_PER_DAY // 2
 _DATE_HOLDS_S = 6 * 3600.0  # longest silence over which a date can be carried on without doubt
 _POSITIONS = ("RMC", "GGA", "GNS")  # in the order of preference; RMC has the motion too
+_QUALITY = ("alt_m", "hdop", "satellites")
+_MOTION = ("speed_kph", "heading_deg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Fix:
         time_ns: the instant, UTC nanoseconds since 1970 (0 if `refused` says that it is not known).
         received_ns: when the last sentence that matters had been read, UTC nanoseconds.
         refused: why this is no measured position ("no fix", "no date", ...); "" if it is one.
+        left_out: attributes of which their sentence came and had no value: the receiver has none.
         others: what is not there is None.
     """
 
@@ -51,6 +54,7 @@ class Fix:
     heading_deg: float | None = None
     hdop: float | None = None
     satellites: int | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class _Epoch:
@@ -260,6 +264,7 @@ class EpochAssembler:
         motion = epoch.sentences.get("RMC")
         if motion is None and self._matters("VTG"):
             motion = epoch.sentences.get("VTG")
+        asked = ((quality, _QUALITY), (motion, _MOTION))
         return Fix(
             time_ns=time_ns,
             received_ns=epoch.received_ns,
@@ -270,6 +275,13 @@ class EpochAssembler:
             heading_deg=None if motion is None else motion.heading_deg,
             hdop=None if quality is None else quality.hdop,
             satellites=None if quality is None else quality.satellites,
+            left_out=tuple(
+                name
+                for sentence, names in asked
+                if sentence is not None
+                for name in names
+                if getattr(sentence, name) is None
+            ),
         )
 
     def _date_of(self, epoch: _Epoch) -> datetime.date | None:
@@ -311,7 +323,8 @@ class EpochAssembler:
     def _old_date(self, date: datetime.date) -> str:
         return (
             f"the receiver says {date.isoformat()}, which is before {self._date_floor.isoformat()}:"
-            " its week count has rolled over, or its clock is not set yet"
+            " its week count has rolled over, or its clock is not set yet (for a recording that old"
+            " set oldest_date of the link)"
         )
 
 

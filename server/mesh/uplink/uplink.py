@@ -79,6 +79,11 @@ SPARSE_FILL = 0.75
 """So full of unconfirmed packets, only the position is packed; or only each tenth one."""
 SKIP_ROWS = 600
 """A longer time without a call leaves rows out."""
+STOOD_STILL_NS = 1_000_000_000
+CATCH_UP_NS = 1_000_000_000
+HELD_ROWS = 60
+"""Not called for longer than a row and so much more, the gateway stood still, or the machine slept:
+what was measured meanwhile is still being read, so the newest rows stay open for a moment."""
 BACK_ROWS = 60
 """A clock that went back further begins a new stream."""
 COUNTERS = (
@@ -179,6 +184,8 @@ class Uplink:
         late_s = min(MOST_LATE_S, period_s) * self._chance(0)
         self._delay_ns = int((self.settings.delay_s + late_s) * 1e9)
         self._resend_s = 0.0
+        self._asked_ns = 0  # when rows were last closed
+        self._held_until_ns = 0  # 0: they are closed as they come due
 
     def _chance(self, number: int) -> float:
         """Give a number from 0 to 1 that other vehicles do not have."""
@@ -329,7 +336,10 @@ class Uplink:
     def wait_s(self, now_ns: int, now_s: float) -> float:
         """Give the seconds until `next` is worth a call by itself; one row at most."""
         period_ns = self.profile.period_ms * 1_000_000
-        row_s = (period_ns - (now_ns - self._delay_ns) % period_ns) / 1e9 + 0.001
+        row_ns = period_ns - (now_ns - self._delay_ns) % period_ns
+        if self._held_until_ns:
+            row_ns = min(row_ns, max(0, self._held_until_ns - now_ns))
+        row_s = row_ns / 1e9 + 0.001
         radio_s = self._on_air_until_s - self._budget.frame_s - now_s  # until it may have more
         return min(row_s, radio_s + 0.001) if radio_s > 0 and self._outbox.has_backlog() else row_s
 
@@ -345,10 +355,24 @@ class Uplink:
         if last < grid.closed - BACK_ROWS:
             self._restart()
             return
+        if self._is_catching_up(now_ns):
+            last = max(grid.closed, last - HELD_ROWS)
         if last - grid.closed > SKIP_ROWS:
             grid.skip_to(last - SKIP_ROWS)
         for row in range(grid.closed + 1, last + 1):
             self._close(grid, row, now_s)
+
+    def _is_catching_up(self, now_ns: int) -> bool:
+        """Tell whether readings of a time for which nothing ran may still be on their way."""
+        still_ns = now_ns - self._asked_ns - self.profile.period_ms * 1_000_000
+        stood_still = self._asked_ns > 0 and still_ns > STOOD_STILL_NS
+        self._asked_ns = now_ns
+        if self._held_until_ns:  # once, or who is rarely called would never close a row
+            if now_ns >= self._held_until_ns:
+                self._held_until_ns = 0
+        elif stood_still:
+            self._held_until_ns = now_ns + CATCH_UP_NS
+        return self._held_until_ns > 0
 
     def _restart(self) -> None:
         """Begin another stream: rows cannot be numbered backwards."""

@@ -75,3 +75,48 @@ def test_memory_is_bounded_by_the_queue() -> None:
     """No more may wait than the gateway was told to keep."""
     assert limits(gateway={"queue": "500"})["readings.waiting.max"] == {"max": "500"}
     assert limits()["readings.waiting.max"] == {"max": "10000"}
+
+
+def test_answers_may_come_late_where_the_bus_is_shared() -> None:
+    """An ELM327 and a door at one bus: a flood holds up both; loss at the door that one alone."""
+    both = {"needs": ["obd", "can"]}
+    flood = {"at": "5 s", "on": "can", "can_flood": "90 %", "for": "5 s"}
+    flooded = limits(flood, **both)
+    assert flooded["obd.fidelity.max"] == {"max": "0.01 step", "phase": "rest"}
+    assert "readings.doubled" not in flooded
+    lossy = limits({"at": "5 s", "on": "can", "net_slow": "900 B/s", "for": "5 s"}, **both)
+    assert "phase" not in lossy["obd.fidelity.max"]
+    assert lossy["can.fidelity.max"]["phase"] == "rest"
+
+
+def test_a_receiver_that_is_late_leaves_the_radios_rows_alone() -> None:
+    """A row is closed a second or two after its instant."""
+    needs = ["obd", "gps", "mesh"]
+    late = limits({"at": "5 s", "on": "gps", "stall": "true", "for": "5 s"}, needs=needs)
+    drop = limits({"at": "5 s", "on": "gps", "drop": "5 %", "for": "5 s"}, needs=needs)
+    assert {"mesh.fidelity.max", "mesh.invented"} <= drop.keys() - late.keys()
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected_s"),
+    [
+        ({"net_partition": "true", "for": "3.2 s"}, 6.2 - 3.2),
+        ({"net_partition": "true", "for": "12 s"}, 0.0),  # the connection is given up
+        ({"net_loss": "1 %", "for": "10 s"}, 0.8),  # twice in a row
+        ({"net_loss": "40 %", "for": "1 s"}, 0.8),  # there is no time for more
+        ({"net_latency": "1 s", "for": "10 s"}, 0.0),
+    ],
+)
+def test_tcp_sends_again_after_ever_longer_times(fault: Document, expected_s: float) -> None:
+    """So what the network lost comes some time after the fault."""
+    made = scenario_of(complete(document({"at": "5 s", "on": "can", **fault}, needs=["can"])))
+    assert recovery_s(made, "can") == pytest.approx(RECOVERY_S["can"] + expected_s)
+
+
+def test_what_follows_from_damaged_values_counts_in_the_rest() -> None:
+    """An ambient pressure that was read wrongly is used until the next one is read."""
+    plan = {"plan": {"INTAKE_PRESSURE": "2 Hz", "BAROMETRIC_PRESSURE": "0.2 Hz"}}
+    corrupt = {"at": "5 s", "on": "obd", "corrupt": "1 %", "for": "5 s"}
+    doubtful = limits(corrupt, gateway=plan)["derived.fidelity.max"]
+    assert doubtful == {"max": "0.01 step", "phase": "rest"}
+    assert limits(gateway=plan)["derived.fidelity.max"] == {"max": "0.01 step"}

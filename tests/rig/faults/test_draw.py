@@ -72,6 +72,13 @@ def test_a_board_on_wifi_gets_no_fault_of_its_console() -> None:
     assert ("net_partition", "esp32") not in cable
 
 
+def test_an_adapter_that_is_not_there_is_not_reset() -> None:
+    """OBD over CAN has a door and no ELM327."""
+    over_can = {"obd": ("serial", "bus")}
+    assert ("reset", "obd") in drawable_kinds(["obd"])
+    assert not {("reset", "obd"), ("brown_out", "obd")} & {*drawable_kinds(["obd"], over_can)}
+
+
 def test_what_never_can_be_drawn_is_left_out() -> None:
     """A leap second comes at midnight only."""
     assert ("leap_second", "gps") not in drawable_kinds(LINKS)

@@ -128,6 +128,23 @@ def test_a_partition_lets_nothing_through_and_then_everything(
     assert server.connect() is not None
 
 
+def test_a_new_connection_does_not_wait_for_an_old_one(
+    world: Any, server: Server, pipe: SerialLine
+) -> None:
+    """What TCP sends again on one connection holds up that one alone."""
+    add_faults(world, fault("net_partition", "can", at_s=10.0, for_s=5.0))
+
+    def connect() -> None:
+        fresh = server.connect()
+        assert fresh is not None
+        fresh.write(b"fresh")
+
+    server.at(15.5, connect)
+    world.env.run(until=60.0)
+    assert next(at_s for at_s, data in server.at_host if data == b"fresh") == pytest.approx(15.5)
+    assert min(at_s for at_s, _ in server.at_host if at_s > 10.0 and _ != b"fresh") > 16.0
+
+
 def test_two_network_faults_at_once_add_up(world: Any, server: Server, pipe: SerialLine) -> None:
     """And each ends by itself."""
     for at_s in (5.0, 10.0):

@@ -36,13 +36,19 @@ def told(tmp_path: Path) -> Told:
         early_s: float = 8.0,
         device: str = "car-1",
         kill: bool = True,
+        killed_s: float = KILL_S,
+        compacted: bool = False,
+        killed_again_s: float | None = None,
+        paused: tuple[tuple[float, float], ...] = (),
     ) -> Measures:
-        fault = ["killed", "gateway_kill", "", at(KILL_S), at(AGAIN_S)]
+        starts_s = [killed_s] * kill + [killed_again_s] * (killed_again_s is not None)
+        kills = [["killed", "gateway_kill", "", at(s), at(s + AGAIN_S - KILL_S)] for s in starts_s]
+        pauses = [["paused", "gateway_pause", "", at(begin), at(end)] for begin, end in paused]
         manifest: dict[str, Any] = {
             "scenario": "killed", "seed": 1, "mode": "virtual", "epoch_ns": EPOCH_NS,
             "phases": [["calm", at(0), at(20)]], "signals": SIGNALS,
             "plan": {"obd": {"RPM": 1.0}}, "devices": {"esp32": "esp32"},
-            "faults": [fault] if kill else [],
+            "faults": [*pauses, *kills],
         }  # fmt: skip
         writer = RecordWriter(tmp_path / str(len(list(tmp_path.iterdir()))), manifest)
         stored = []
@@ -57,6 +63,8 @@ def told(tmp_path: Path) -> Told:
                     stored.append(Stored(device, *row, time_ns, boot))
             writer.stored_at(boot, (upto or {}).get(boot, 4), at(begin_s + 4.4))
         writer.event(at(BACK_S), "gateway.back", {"boot": SECOND})
+        if compacted:
+            stored = [row._replace(seq=0, received_ns=0, written_ns=0) for row in stored]
         writer.stored(stored)
         writer.close({"sim_s": 20.0, "wall_s": 0.5, "boots": writer.boots})
         return measure(RecordReader(writer.folder))
@@ -100,6 +108,16 @@ def test_old_readings_are_not_a_kills(told: Told) -> None:
     assert value(told(lost=((SECOND, 5),)), "readings.lost.age.max") == math.inf
 
 
+def test_a_gateway_that_stands_still_commits_nothing(told: Told) -> None:
+    """Pauses, that overlap perhaps and go on at the kill, are no time in which it could."""
+    paused = ((1.5, 2.5), (2.0, 3.0), (4.5, 60.0))
+    measures = told(lost=((FIRST, 2),), paused=paused)
+    assert value(measures, "readings.lost.age.max") == pytest.approx(2.0)
+    assert value(told(lost=((SECOND, 5),), paused=paused), "readings.lost.age.max") == math.inf
+    again = told(lost=((SECOND, 4),), paused=((4.5, 60.0),), killed_again_s=12.5)
+    assert value(again, "readings.lost.age.max") == pytest.approx(1.5)  # the second process ran
+
+
 def test_nobody_sees_what_comes_before_the_client_is_back(told: Told) -> None:
     """It need not have been published; what came after it must, and without a kill all of it."""
     hidden = ((SECOND, 1),)
@@ -121,3 +139,12 @@ def test_a_client_without_a_gateway_takes_nothing_for_fresh(told: Told) -> None:
     begin = told(early_s=16.0)
     assert value(begin, "obd.stale.unmarked.max") == 0
     assert value(told(early_s=16.0, kill=False), "obd.stale.unmarked.max") == pytest.approx(9.0)
+
+
+@pytest.mark.parametrize("device", ["car-1", "esp32"])
+def test_what_nobody_saw_may_have_come_around_the_kill(told: Told, device: str) -> None:
+    """Compacted, it has no instant of receipt: it came after the one that was seen before it."""
+    around = told(hidden=((FIRST, 5),), device=device, compacted=True)
+    assert value(around, "readings.unpublished") == (0 if device == "esp32" else 1)
+    long_before = told(hidden=((FIRST, 3),), device=device, compacted=True, killed_s=60.0)
+    assert value(long_before, "readings.unpublished") == 1

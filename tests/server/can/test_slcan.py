@@ -210,6 +210,32 @@ def test_refusals_at_opening(adapter: Adapter, letter: str, message: str) -> Non
         pass
 
 
+def test_an_adapter_that_noise_or_a_reset_closed(
+    monkeypatch: pytest.MonkeyPatch, adapter: Adapter
+) -> None:
+    """Silence: it is opened anew, again and again, until it says something."""
+    monkeypatch.setattr("server.can.slcan.SILENCE_S", 0.2)
+    adapter.mute = True
+    with opened(adapter) as port:
+        wait_for(lambda: port.receive(0.05) == [] and adapter.heard.count("O") == 3)
+        assert adapter.heard[-3:] == ["C", "S6", "O"]
+        assert port.counters["slcan_reopened"] == 2
+        adapter.send(b"t1230\r")
+        assert received(port, 1)
+
+
+def test_flags_tell_that_a_quiet_bus_is_heard(
+    monkeypatch: pytest.MonkeyPatch, adapter: Adapter
+) -> None:
+    """An adapter that answers F is on the bus, however quiet that is."""
+    monkeypatch.setattr("server.can.slcan.SILENCE_S", 0.2)
+    with opened(adapter, status_s=0.05) as port:
+        end_s = time.monotonic() + 0.6
+        while time.monotonic() < end_s:
+            port.receive(0.05)
+        assert port.counters["slcan_reopened"] == 0
+
+
 def test_no_such_port(adapter: Adapter) -> None:
     """An adapter that is not plugged in."""
     adapter.unplug()

@@ -31,11 +31,11 @@ def line(body: str) -> bytes:
     return b"$%s*%02X\r\n" % (body.encode(), checksum(body.encode()))
 
 
-def burst(second: int, status: str = "A") -> bytes:
+def burst(second: int, status: str = "A", course: str = "84.4") -> bytes:
     """RMC and GGA of 2025-03-18 17:19:`second`, west of Greenwich."""
     quality = int(status == "A")
     return line(
-        f"GNRMC,1719{second}.00,{status},4404.1,N,12118.8,W,10.0,84.4,180325,,,{status}"
+        f"GNRMC,1719{second}.00,{status},4404.1,N,12118.8,W,10.0,{course},180325,,,{status}"
     ) + line(f"GNGGA,1719{second}.00,4404.1,N,12118.8,W,{quality},12,0.91,1147.2,M,-21.3,M,,")
 
 
@@ -102,13 +102,11 @@ async def test_without_an_epoch_all_that_was_told_is_stale(receiver, sink, repor
     task = asyncio.create_task(link.run())
     await until(lambda: link._port.is_open)
     receiver.send(burst(26) + burst(27))
-    await until(lambda: sink.readings)
-    assert set(link.stale_s) == {LAT, LON}
     await until(lambda: ("degraded", "no epoch for 0.3 s") in report.states)
     assert {LAT, LON, ALT, SPEED, SATS} <= set(link.stale_s)
+    assert set(link.stale_s.values()) == {0.3}
     receiver.send(burst(28) + burst(29))
     await until(lambda: report.states[-1] == ("up", ""))
-    assert set(link.stale_s) == {LAT, LON}
     await stop(task)
 
 
@@ -266,18 +264,32 @@ def test_wrong_options_name_the_key(table: dict, message: str) -> None:
 
 
 async def test_signals_that_are_due_are_declared(sink, report) -> None:
-    """Latitude and longitude go stale; what a receiver may leave out does not."""
-    assert make("/dev/null", sink, report, stale_s=2.0).stale_s == {LAT: 2.0, LON: 2.0}
-
-
-def test_without_a_fix_everything_that_was_read_goes_stale(sink, report) -> None:
-    """In a tunnel the speed of before is as old as the position; the next fix makes it optional."""
+    """Latitude and longitude from the start; the rest when it was told, for some never do."""
     link = make("/dev/null", sink, report, stale_s=2.0, silence_s=math.inf)
+    assert link.stale_s == {LAT: 2.0, LON: 2.0}
     link.take(burst(10))
     link.take(burst(11))  # the first burst ends when the second one begins
-    assert set(link.stale_s) == {LAT, LON}
-    link.take(burst(12, "V"))
     assert {LAT, LON, ALT, SPEED, SATS} <= set(link.stale_s)
-    assert set(link.stale_s.values()) == {2.0}
-    link.take(burst(13))
-    assert set(link.stale_s) == {LAT, LON}
+
+
+def test_each_sentence_has_its_own_rate(sink, report) -> None:
+    """Altitude each two seconds: three of them make it overdue; without a fix it is at once."""
+    link = make("/dev/null", sink, report, stale_s=3.0, silence_s=math.inf)
+    for second in range(10, 15):
+        link.take(burst(second) if second % 2 == 0 else burst(second).splitlines(True)[0])
+    assert (link.stale_s[LAT], link.stale_s[ALT], link.stale_s[SPEED]) == (3.0, 6.0, 3.0)
+    link.take(burst(15, "V"))
+    assert link.stale_s[ALT] == 3.0
+
+
+def test_what_a_receiver_leaves_out_is_no_fault(sink, report) -> None:
+    """At rest it tells no course. A sentence that does not come is another matter."""
+    link = make("/dev/null", sink, report, stale_s=3.0, silence_s=math.inf)
+    heading = by_name("GPS_HEADING").id
+    for second in range(10, 13):
+        link.take(burst(second))
+    assert not link.absent
+    link.take(burst(13, course="") + burst(14, course=""))
+    assert set(link.absent) == {heading}
+    link.take(burst(15).splitlines(True)[0] + burst(16).splitlines(True)[0])
+    assert not link.absent

@@ -365,6 +365,34 @@ def test_a_clock_that_jumps_ahead_leaves_rows_out() -> None:
     assert max(row for row, _ in world.base.readings) > 3600
 
 
+def test_what_is_read_late_after_a_pause_is_in_its_row() -> None:
+    """Stood still for 20 s, the gateway reads in many pieces what has piled up at its ports."""
+    world = loop()
+    world.run(60)
+    late = world.uplink.counters["readings_late"]
+    paused_s, world.now_s = world.now_s, world.now_s + 20.0
+    for second in range(20):
+        world.send()
+        batch = [reading(name, paused_s + second, value)
+                 for name, value in driving(paused_s + second).items()]  # fmt: skip
+        for one in batch:
+            world.offered[round(paused_s + second), one.signal] = one.value
+        world.uplink.offer(batch)
+    world.run(60)
+    assert check(world) >= 5 * (140 - 40)
+    assert world.uplink.counters["readings_late"] == late
+
+
+def test_who_is_seldom_called_still_closes_its_rows() -> None:
+    """A row is held once, not at each call."""
+    world = loop()
+    for _ in range(30):
+        world.run(1)
+        world.now_s += 9.0
+    assert world.uplink.counters["rows"] > 260
+    assert check(world)
+
+
 def test_vehicles_with_the_same_clock_do_not_speak_at_once() -> None:
     """Twelve that started together: rows close, packets end and resends go at other instants."""
     settings = UplinkSettings.of(rates_hz=TRACK, profile="none")
