@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,11 @@ for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
 
 CHILD_COVERAGE = "COVERAGE_PROCESS_CONFIG"  # by which coverage reaches the processes of a test
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and their modules stay: nobody needs to look for garbage among them."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import stages
-from tests.stages import Result, Stage, conduct, run
+from tests.stages import Result, Stage, conduct, run_round
 
 ROOT = Path(stages.__file__).parents[1]
 PASSES = "def test_passes():\n    pass\n"
@@ -40,6 +41,14 @@ def broken():
 def test_teardown(broken):
     pass
 """
+ALONE_AT_LAST = """
+import pathlib
+def test_next():
+    seen = pathlib.Path("next.seen")
+    if not seen.exists():
+        seen.touch()
+        assert 0
+"""
 NO_TEST_FAILS = """
 def pytest_runtest_teardown(item):
     item.session.shouldfail = "enough"
@@ -64,7 +73,9 @@ def ran(folder: Path, *words: str, **files: str) -> Result:
     (folder / "pytest.ini").write_text("[pytest]\n")
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text)
-    return run(Stage("tiny", ("-p", "xdist.plugin", "-q", *words)), folder)
+    stage = Stage("tiny", ("-p", "xdist.plugin", "-q", *words))
+    (result,) = run_round(((stage,),), folder)
+    return result
 
 
 def test_what_passes_is_run_once(tmp_path: Path) -> None:
@@ -149,8 +160,9 @@ def test_all_stages_are_run_and_told(
         (tmp_path / f"test_{name}.py").write_text(text)
     xdist = ("-p", "xdist.plugin")
     wanted = [Stage(n, (f"test_{n}.py", *xdist)) for n in ("fails", "flaky", "passes")]
-    assert conduct(wanted, tmp_path) == 1
-    assert conduct(wanted[2:], tmp_path) == 0
+    fails, flaky, passes = wanted
+    assert conduct([((fails,), (flaky, passes))], tmp_path) == 1
+    assert conduct([((passes,),)], tmp_path) == 0
     told = capfd.readouterr().out
     for text in (told, summary.read_text()):
         rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")]
@@ -164,9 +176,44 @@ def test_all_stages_are_run_and_told(
         )
 
 
+TOGETHER = """
+import os, pathlib, time
+def test_beside():
+    pathlib.Path("{own}").write_text(str(os.getpriority(os.PRIO_PROCESS, 0)))
+    end_s = time.monotonic() + 60
+    while not pathlib.Path("{other}").exists():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+"""
+
+
+def test_lanes_run_beside_each_other(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Two stages that wait for each other; the next one of a lane begins after the first; output of
+    the second lane comes in one piece; one gives way; a second chance is alone."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    for own, other in ("ab", "ba"):
+        (tmp_path / f"test_{own}.py").write_text(TOGETHER.format(own=own, other=other))
+    (tmp_path / "test_next.py").write_text(f"{ALONE_AT_LAST}    print('THE NEXT ONE')")
+    a = Stage("a", ("test_a.py",), gives_way=True)
+    b, after = (
+        Stage("b", ("test_b.py",)),
+        Stage("after", ("test_next.py", "-p", "xdist.plugin", "-s")),
+    )
+    results = run_round(((a,), (b, after)), tmp_path)
+    assert [(result.stage, result.why) for result in results] == [(a, ""), (b, ""), (after, "")]
+    assert results[2].passed_alone == ["test_next.py::test_next"]
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    assert (tmp_path / "b").read_text() == str(mine)
+    assert (tmp_path / "a").read_text() == str(min(mine + stages.NICE, 19))
+    assert "THE NEXT ONE" in capfd.readouterr().out
+
+
 def test_options_are_of_the_unit_stage() -> None:
     """What is given to tox goes to the unit stage alone, in the place of its own options."""
-    own, given = stages.stages(), stages.stages(["-k", "wire"])
+    own, given = (
+        [stage for lanes in rounds for lane in lanes for stage in lane]
+        for rounds in (stages.rounds(), stages.rounds(["-k", "wire"]))
+    )
     assert given[0].words == ("tests", "-k", "wire")
     assert own[1:] == given[1:]
     apart = {stage.words[0] for stage in own[1:]}
@@ -174,28 +221,30 @@ def test_options_are_of_the_unit_stage() -> None:
 
 
 def test_sigterm_ends_the_tests_too(tmp_path: Path) -> None:
-    """Whoever ends the stages ends the run of pytest below, which may unwind."""
+    """Whoever ends the stages ends the runs of pytest below, which may unwind."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    (tmp_path / "test_long.py").write_text(
-        "import pathlib, time\n"
-        "def test_long():\n"
-        "    pathlib.Path('begun').touch()\n"
-        "    try:\n"
-        "        time.sleep(200)\n"
-        "    finally:\n"
-        "        pathlib.Path('unwound').touch()\n"
-    )
+    for name in ("long", "longer"):
+        (tmp_path / f"test_{name}.py").write_text(
+            "import pathlib, time\n"
+            "def test_long():\n"
+            f"    pathlib.Path('begun-{name}').touch()\n"
+            "    try:\n"
+            "        time.sleep(200)\n"
+            "    finally:\n"
+            f"        pathlib.Path('unwound-{name}').touch()\n"
+        )
     program = (
         "import sys; from pathlib import Path; from tests import stages\n"
-        "stages.stages = lambda words: [stages.Stage('long', ('test_long.py',))]\n"
+        "lanes = [(stages.Stage(name, (f'test_{name}.py',)),) for name in ('long', 'longer')]\n"
+        "stages.rounds = lambda words: [tuple(lanes)]\n"
         f"stages.__file__ = {str(tmp_path / 'tests' / 'stages.py')!r}\n"
         "sys.exit(stages.main([]))"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL) as process:
         end_s = time.monotonic() + 60
-        while not (tmp_path / "begun").exists():
+        while len([*tmp_path.glob("begun-*")]) < 2:
             assert time.monotonic() < end_s
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 128 + signal.SIGTERM
-    assert (tmp_path / "unwound").exists()
+    assert len([*tmp_path.glob("unwound-*")]) == 2

@@ -230,7 +230,7 @@ class Compactor:
         lease: Callable[[], int | None] | None = None,
         *,
         is_told: bool = True,
-        say: Callable[..., Any] = log.debug,
+        say: Callable[..., Any] | None = None,
     ) -> None:
         self.failing = ""
         self.counts = Compacted()
@@ -486,7 +486,8 @@ class Compactor:
         self.counts.samples += counts.samples
         self.counts.segments += counts.segments
         self.counts.bytes += counts.bytes
-        self._say(
+        say = self._say if self._say is not None else log.debug  # as logging is set up by now
+        say(
             "compacted", cycle=cycle, samples=counts.samples, segments=counts.segments,
             bytes=counts.bytes, took_s=round(self._clock.monotonic_s() - began_s, 3),
         )  # fmt: skip

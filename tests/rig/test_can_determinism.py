@@ -33,7 +33,7 @@ def scenario(shortened: Callable[[str, Mapping[str, str]], Scenario]) -> Scenari
 def test_a_second_run_on_a_busy_machine_gives_the_same_trace(
     drive: Callable[..., Path], first: Path, busy_machine: None
 ) -> None:
-    """Another process, other hashes of strings, two processes that want the CPU."""
+    """Another process, other hashes of strings, and one that wants the core."""
     assert_same_trace(first, drive(PYTHONHASHSEED="7"))
 
 

@@ -26,16 +26,6 @@ limits:
 
 
 @pytest.fixture
-def stranger(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """An empty folder with an environment of its own."""
-    for name in ("CI", "GITHUB_STEP_SUMMARY", "PYTEST_XDIST_WORKER"):
-        monkeypatch.delenv(name, raising=False)
-    # Plugins of others have warnings of their own.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:dash -p no:asyncio -p no:benchmark -rs")
-    return pytester
-
-
-@pytest.fixture
 def adapter(tmp_path: Path) -> Iterator[Path]:
     """The port of an ELM327 that is a process of its own."""
     link = tmp_path / "adapter"
@@ -129,6 +119,7 @@ def test_an_adapter_that_is_pulled_out(
             assert time.monotonic() < deadline_s, "the run did not begin"
             time.sleep(0.2)
         time.sleep(UNDER_WAY_S)
+        port.unlink()  # as udev does; the number of its PTY is soon another's
         device.kill()
         session.wait(timeout=120)
     text = log.read_text(encoding="utf-8")

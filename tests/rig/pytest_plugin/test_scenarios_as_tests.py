@@ -28,16 +28,6 @@ PACED_ONLY = "  gateway.rss: {max: 90 MB, mode: paced}"
 
 
 @pytest.fixture
-def stranger(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """An empty folder with an environment of its own."""
-    for name in ("CI", "GITHUB_STEP_SUMMARY", "PYTEST_XDIST_WORKER"):
-        monkeypatch.delenv(name, raising=False)
-    # Plugins of others have warnings of their own.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:dash -p no:asyncio -p no:benchmark")
-    return pytester
-
-
-@pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch, server_url: str) -> None:
     """One server for all sessions: its start is not what is tested here."""
     monkeypatch.setenv("TELERIG_DATABASE_URL", server_url)

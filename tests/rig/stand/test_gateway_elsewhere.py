@@ -20,6 +20,8 @@ from rig.record.reader import RecordReader
 from rig.runner.databases import Databases
 from tests.rig.stand.conftest import Processes, RunOnBench
 
+pytestmark = pytest.mark.on_time
+
 SCENARIO = """\
 needs: [obd, gps]
 gateway: {plan: {RPM: 5 Hz, SPEED: 5 Hz}}

@@ -11,6 +11,8 @@ from rig.measures.measures import measure
 from rig.record.reader import RecordReader
 from tests.rig.stand.conftest import HERE, Processes, RunOnBench
 
+pytestmark = pytest.mark.on_time
+
 SCENARIO = """\
 needs: [obd, gps]
 gateway: {plan: {RPM: 5 Hz}}
