@@ -161,6 +161,7 @@ async def test_a_gateway_to_which_nobody_listens_hears_of_nothing(
         feed = b.instances.feed
         await send(a, 0)
         assert (feed.boots, len(feed.shards)) == (0, 0)
+        await asyncio.sleep(0.5)  # by more than the clocks of the two seem to differ under load
         await b.alerts.add_rule(RuleBody(name="r", signal="RPM", condition=">", threshold=1), "me")
         assert len(feed.shards) == 32
         heard = Heard(b, "readings")
