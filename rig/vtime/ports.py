@@ -125,7 +125,8 @@ class VirtualPort(PtyPort):
         """Keep bytes for another part from now on; None: for nobody."""
         self._kernel.settle()
         self.reader = None if part is self._kernel.host else part
-        if self._slave >= 0 and self._unread_bytes():
+        is_there = not (self._closed or self._line.hung_up or self._slave < 0)
+        if is_there and self._unread_bytes():
             self.arrived()
 
     def settle(self) -> None:

@@ -446,6 +446,34 @@ def test_the_loop_takes_a_port_over_from_a_thread(play: Play) -> None:
     assert played.lines == ["3 b'kept'", "4 b'news'", "5 b'news'", "6 b'news'"]
 
 
+def test_the_client_of_a_pulled_port_is_killed(play: Play) -> None:
+    """It is let go while the cable is out, after its end, and twice; the next port is as new."""
+    played = play(
+        """
+        line, port, path = make_port(paced=False)
+
+        async def main():
+            client = serial.Serial(path, timeout=5)
+            at(1, lambda: line.write(b"a"))
+            log(await asyncio.to_thread(client.read, 1))
+            line.hang_up()
+            port.let_go()
+            line.replug()
+            again = serial.Serial(path, timeout=5)
+            at(2, lambda: line.write(b"b"))
+            log(await asyncio.to_thread(again.read, 1))
+            port.let_go()
+            port.let_go()
+            port.close()
+            port.let_go()
+
+        play(main)
+        """,
+        prologue=SERIAL,
+    )
+    assert played.lines == ["1 b'a'", "2 b'b'"]
+
+
 def test_several_ports_at_one_instant(play: Play) -> None:
     """Readers of several ports wake in the order of the arrivals, in each run the same."""
     program = """
