@@ -128,9 +128,13 @@ class PythonCanWire:
         """Set filters where the driver or the kernel applies them.
 
         Elsewhere python-can would try one filter after another for each frame, and its `recv(0)`
-        ends with the first that is left out, though more are there; `Wanted` leaves out then.
+        ends with the first that is left out, though more are there; `Wanted` leaves out then: in
+        slcan and socketcand before a message is made of the text, which is most of the work.
         """
         bus, acceptances = self._bus, wanted.acceptances
+        if isinstance(bus, SlcanBus | SocketcandBus):
+            bus.wanted = wanted
+            return
         if type(bus)._apply_filters is can.BusABC._apply_filters:
             return
         filters: list[Any] | None = None

@@ -85,15 +85,18 @@ class FrameReader:
     def _read(self) -> None:
         while not self._stop.is_set():
             frames = self._port.receive(LONGEST_WAIT_S)
-            if not frames:
-                continue
-            with self._changed:
-                self._frames += frames
-                over = len(self._frames) - self._limit
-                if over > 0:
-                    del self._frames[:over]
-                    self._counters["frames_dropped"] += over
-                self._changed.notify()
+            if frames:
+                self._put(frames)
+            # Also after frames that nobody wants: on a full bus they would wake it up one by one.
             if self._batch_s and len(frames) < BUSY_FRAMES:
                 is_stamped = self._port.is_stamped
                 time.sleep(self._batch_s if is_stamped else min(self._batch_s, UNSTAMPED_PAUSE_S))
+
+    def _put(self, frames: list[CanFrame]) -> None:
+        with self._changed:
+            self._frames += frames
+            over = len(self._frames) - self._limit
+            if over > 0:
+                del self._frames[:over]
+                self._counters["frames_dropped"] += over
+            self._changed.notify()

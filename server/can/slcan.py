@@ -22,6 +22,7 @@ from collections import Counter, deque
 import can
 from can.interfaces.slcan import slcanBus
 
+from server.can.frame import EXTENDED, Wanted
 from server.can.health import BUS_ERROR, CONTROLLER, LOST_ARBITRATION, RX_OVERFLOW
 from server.can.health import PASSIVE as STATE_PASSIVE
 from server.can.health import WARNING as STATE_WARNING
@@ -85,6 +86,7 @@ class SlcanBus(slcanBus):
         self._errors: deque[can.Message] = deque()
         self._stamps = Stamps(clock)
         self._stamp_s = 0.0  # of the frame that was read last
+        self.wanted = Wanted()
         self.serialPortOrig = None
         try:
             # It sleeps for 2 s otherwise. The bit rate is set by open().
@@ -186,6 +188,10 @@ class SlcanBus(slcanBus):
             line = self._lines.popleft()
             if frame := self._frame(line):
                 self._is_heard = True
+                # The last one passes: who waits in recv() shall return, and pause.
+                if self._lines and _can_id(frame) not in self.wanted:
+                    self._counters["frames_unwanted"] += 1
+                    continue
                 return frame
             if line:
                 self._take_answer(line)
@@ -261,6 +267,10 @@ class SlcanBus(slcanBus):
             self._status_due_s = now_s + self._status_s
             self._asked = 1
             self._write("F")
+
+
+def _can_id(frame: str) -> int:
+    return int(frame[1:9], 16) | EXTENDED if frame[0] in "TR" else int(frame[1:4], 16)
 
 
 class Stamps:

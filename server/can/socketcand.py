@@ -20,6 +20,7 @@ from collections import Counter, deque
 import can
 from can.interfaces.socketcand import socketcand
 
+from server.can.frame import EXTENDED, Wanted
 from server.can.options import PortOptions
 from server.clock import Clock
 from server.errors import LinkLost
@@ -58,6 +59,7 @@ class SocketcandBus(socketcand.SocketCanDaemonBus):
         self._counters = counters
         self._text = ""
         self._messages: deque[can.Message] = deque()
+        self.wanted = Wanted()
         self.channel = options.channel
         self.channel_info = options.name
         try:
@@ -113,7 +115,12 @@ class SocketcandBus(socketcand.SocketCanDaemonBus):
             malformed += 1
         self._counters["frames_malformed"] += malformed
         convert = socketcand.convert_ascii_message_to_can_message
-        for kind, head, data in found:
+        for left, (kind, head, data) in enumerate(found, 1 - len(found)):
+            # The last one passes: who waits in recv() shall return, and its stamp says how late
+            # what came is.
+            if left and kind == "frame" and _can_id(head) not in self.wanted:
+                self._counters["frames_unwanted"] += 1
+                continue
             self._messages.append(convert(f"< {kind} {head} {data.replace(' ', '')} >"))
 
     def send(self, msg: can.Message, timeout: float | None = None) -> None:
@@ -121,6 +128,11 @@ class SocketcandBus(socketcand.SocketCanDaemonBus):
         if msg.is_remote_frame or len(msg.data) > 8:
             raise ValueError(f"socketcand sends data frames of 8 bytes at most, found {msg}")
         super().send(msg, timeout)  # type: ignore[no-untyped-call]
+
+
+def _can_id(head: str) -> int:
+    identifier = head.partition(" ")[0]
+    return int(identifier, 16) | (EXTENDED if len(identifier) != 3 else 0)
 
 
 def _connected(options: PortOptions) -> socket.socket:

@@ -27,6 +27,7 @@ class Port(CanPort):
         self.error: Exception | None = None
         self.opening: Exception | None = None
         self.closed_by = ""
+        self.received = 0
         self.stamped = True
 
     @property
@@ -38,6 +39,8 @@ class Port(CanPort):
             raise self.opening
 
     def receive(self, timeout_s: float = 0.25) -> list[CanFrame]:
+        if self.error is None:
+            self.received += 1
         if self.batches:
             return self.batches.pop(0)
         if self.error is not None:
@@ -117,12 +120,15 @@ def test_pauses_between_batches(
     monkeypatch.setattr("server.can.reader.time", SimpleNamespace(sleep=pauses.append))
     port = Port()
     port.stamped = is_stamped
-    port.batches = [frames(1), frames(*range(BUSY_FRAMES)), frames(2)]
+    port.batches = [frames(1), frames(*range(BUSY_FRAMES)), frames(2), frames()]
     reader = FrameReader(port, queue_frames=1000, batch_s=0.01, counters=Counter())
     reader.start()
-    wait_for(lambda: not port.batches and len(pauses) == 2)
+    wait_for(lambda: not port.batches and len(pauses) >= 3)
+    port.error = LinkLost("gone")
     reader.stop()
-    assert pauses == [pause_s, pause_s]  # none after a batch that shows a backlog
+    # None after a batch that shows a backlog; one after frames that were all left out.
+    assert pauses[:3] == [pause_s] * 3
+    assert len(pauses) == port.received - 1
 
 
 def test_waiting_ends() -> None:

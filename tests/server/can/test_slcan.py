@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import can
 import pytest
 
 from server.can.frame import ERROR, EXTENDED, REMOTE, Acceptance, CanFrame
@@ -87,12 +88,31 @@ def test_frames_of_all_four_kinds(adapter: Adapter) -> None:
 
 
 def test_unwanted_frames_are_left_out(adapter: Adapter) -> None:
-    """By their first characters."""
+    """By their first characters, also the last one of what came together; 29 bits are not 11."""
+    with opened(adapter) as port:
+        port.accept([Acceptance(0x124, 0x7FF), Acceptance(0x124, is_extended=True)])
+        adapter.send(b"t1230\rt1240\rt1230\rT000001240\rT000001230\rr1250\rt1230\r")
+        taken = received(port, 2)
+        assert [frame.can_id for frame in taken] == [0x124, EXTENDED | 0x124]
+        wait_for(lambda: not port.receive() and port.counters["frames_unwanted"] == 5)
+        assert port.counters["frames_malformed"] == 0
+
+
+def test_python_can_makes_messages_of_what_is_wanted_alone(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full bus most frames are nobody's: a message is made of one of a hundred of them."""
+    made: list[float] = []
+    real = can.Message
+    monkeypatch.setattr(
+        "can.interfaces.slcan.Message", lambda **keys: made.append(0) or real(**keys)
+    )
     with opened(adapter) as port:
         port.accept([Acceptance(0x124, 0x7FF)])
-        adapter.send(b"t1230\rt1240\r")
+        adapter.send(b"t1230\r" * 100 + b"t1240\r")
         assert [frame.can_id for frame in received(port, 1)] == [0x124]
-        assert port.counters["frames_unwanted"] == 1
+        assert port.counters["frames_unwanted"] == 100
+    assert len(made) < 20  # the last one of each read, too, and a read may end anywhere
 
 
 def test_time_stamps_keep_the_distances(adapter: Adapter) -> None:

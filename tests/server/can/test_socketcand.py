@@ -15,7 +15,7 @@ from server.can.options import PortOptions
 from server.can.port import CanPort
 from server.clock import SystemClock
 from server.errors import LinkLost
-from tests.server.can.fakes import SocketcandServer
+from tests.server.can.fakes import SocketcandServer, wait_for
 
 
 def port_to(server: SocketcandServer | int) -> CanPort:
@@ -107,6 +107,17 @@ def test_unwanted_frames_are_left_out_and_counted(server: SocketcandServer) -> N
         port.accept(None)
         server.frame(0x123, b"")
         assert received(port, 1)[0].can_id == 0x123
+
+
+def test_what_comes_together_is_filtered_as_text(server: SocketcandServer) -> None:
+    """Errors always pass; the last frame is looked at as a message, and left out all the same."""
+    with opened(server) as port:
+        port.accept([Acceptance(0x124, is_extended=True)])
+        unwanted = "< frame 124 17.5 00 >"
+        server.send(f"{unwanted}< frame 00000124 17.6 01 >< error 040 17.7 >{unwanted}{unwanted}")
+        taken = received(port, 2)
+        assert [frame.can_id for frame in taken] == [EXTENDED | 0x124, ERROR | 0x40]
+        wait_for(lambda: not port.receive() and port.counters["frames_unwanted"] == 3)
 
 
 def test_nonsense_is_counted_and_passed_over(server: SocketcandServer) -> None:
