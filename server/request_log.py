@@ -8,12 +8,14 @@ are left out: they may hold secrets.
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
+from server.answers import Refusal, problem_response
 from server.clock import Clock
 from server.devices.key import without_secrets
 from server.logs import RequestMark
@@ -22,6 +24,7 @@ from server.operation.http_counts import OTHER, HttpCounts
 log = structlog.get_logger("telerig.http")
 
 HEADER = b"x-request-id"
+_STOPPING = Refusal(503, "gateway", "one that runs", "one that stops", headers={"retry-after": "2"})
 _ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,100}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WS"})
 
@@ -87,6 +90,12 @@ class RequestLog:
         bind_contextvars(request_id=mark)
         try:
             await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            # By uvicorn: the gateway stops, and this request would have taken longer than it waits.
+            if kind != "http":
+                raise
+            if not status:
+                await problem_response(_STOPPING, scope["path"])(scope, receive, watched)
         except BaseException:
             status = status or 500
             raise

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from server.clock import SystemClock
 from server.devices.registry import Registry
@@ -259,3 +260,27 @@ async def test_the_registry_is_asked_without_a_database(database_url: str) -> No
         answer = await sender.post("/ingest/batch", batch(1, 1))
         assert answer.status_code == 503, answer.text
         await sender.http.aclose()
+
+
+async def test_a_stop_answers_what_still_waits(database_url: str) -> None:
+    """A commit that takes longer than a stop waits is answered 503, and the device sends again."""
+    holder = await connect(database_url)
+    lock = holder.transaction()
+    with capture_logs() as lines:
+        async with running(gateway_config(database_url)) as gateway:
+            _, minted = await gateway.registry.register("esp-1")
+            sender = Sender(gateway.url, minted.key)
+            assert (await sender.post("/ingest/batch", batch(1, 5))).status_code == 200
+            await lock.start()
+            await holder.execute("LOCK TABLE device_boots")
+            waiting = asyncio.gather(
+                *(sender.post("/ingest/batch", batch(seq, 5)) for seq in (6, 11))
+            )
+            waiting.add_done_callback(lambda _: asyncio.ensure_future(lock.rollback()))
+            await asyncio.sleep(0.3)
+        answers = await waiting
+    await sender.http.aclose()
+    assert [(one.status_code, one.headers["retry-after"]) for one in answers] == [(503, "2")] * 2
+    assert answers[0].json()["found"] == "one that stops"
+    assert not [line for line in lines if "exc_info" in line or "exception" in line]
+    await holder.close()
