@@ -29,7 +29,11 @@ class Tap(Protocol):
 
 
 class Fault(Protocol):
-    """Rewrites one transmission into any number of (extra delay in seconds, bytes)."""
+    """Rewrites one transmission into any number of (extra delay in seconds, bytes).
+
+    Where it has a true attribute `keeps_time`, what it makes of bytes takes the line as long as
+    these: they are read in another way, and nothing else is sent.
+    """
 
     def __call__(self, data: bytes) -> list[tuple[float, bytes]]: ...
 
@@ -68,20 +72,24 @@ class Direction:
         self._send_through(self.faults[behind:], data)
 
     def _send_through(self, faults: list[Fault], data: bytes) -> None:
-        pieces = [(0.0, data)]
+        pieces = [(0.0, data, 1.0)]
         for fault in faults:
+            keeps_time = getattr(fault, "keeps_time", False)
             pieces = [
-                (delay_s + more_s, out) for delay_s, piece in pieces for more_s, out in fault(piece)
+                (delay_s + more_s, out, share * len(piece) / len(out) if keeps_time else share)
+                for delay_s, piece, share in pieces
+                for more_s, out in fault(piece)
             ]
-        for delay_s, piece in pieces:
-            self._transmit(delay_s, piece)
+        for delay_s, piece, share in pieces:
+            self._transmit(delay_s, piece, share)
 
-    def _transmit(self, delay_s: float, data: bytes) -> None:
+    def _transmit(self, delay_s: float, data: bytes, share: float = 1.0) -> None:
+        """Let `data` arrive; each byte takes a `share` of a byte's time."""
         line = self._line
         now_s = line.env.now
         start_s = max(now_s, self._free_at_s)
         if line.paced:
-            self._free_at_s = start_s + len(data) * BITS_PER_BYTE / line.baud
+            self._free_at_s = start_s + len(data) * share * BITS_PER_BYTE / line.baud
             arrival_s = self._free_at_s + delay_s
             frame_s = line.frame_s
             if frame_s:

@@ -36,8 +36,8 @@ NEAR_SHARE = 0.4  # of the faults strike while another one is there, or right af
 NEAR_S = 6.0
 PLACEHOLDER: Mapping[str, Any] = {"readings.lost": {"equals": "0"}}
 
-# Share of the runs -> links. What most users have comes most often; a run with a bus of 1,500 frames/s
-# takes ten times as long as one without.
+# Share of the runs -> links. What most users have comes most often; a run with a bus of 1,500
+# frames/s takes ten times as long as one without.
 MIXES: Sequence[tuple[float, tuple[str, ...]]] = (
     (58, ("obd", "gps")),
     (4, ("obd",)),

@@ -12,15 +12,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rig.assembly import lead_in_s
 from rig.faults.catalogue import BUS, BUS_LINKS, FAULT_KINDS, TARGETS
 from rig.faults.spec import FaultSpec
+from rig.scenario.faults import wires_of
 from rig.scenario.model import Scenario
-from sim.network import LINUX_RTO_S, next_retransmission_s
+from sim.network import LINUX_RTO_S, KeepAlive, next_retransmission_s
 
 KILL = "gateway_kill"
 PAUSE = "gateway_pause"
-PILED_UP_S = 8.0  # until what has piled up at a port is read; docs/known-issues.md, 3, 8
-PILING_UP = frozenset({PAUSE, "baud_mismatch"})
+PILED_UP_S = 8.0  # until what has piled up at a port is read; docs/known-issues.md, 3
 REST = "rest"
 """The last phase of a drawn drive: no fault is near, everything must be as ever."""
 
@@ -38,7 +39,8 @@ REST_COVERAGE_PCT: Mapping[str, float] = {"obd": 97.0, "gps": 97.0, "can": 97.0}
 REST_LATENCY_MS: Mapping[str, float] = {"obd": 500.0, "gps": 1500.0, "can": 100.0}
 STEPS: Mapping[str, str] = {
     "obd": "0.01 step",
-    "gps": "0.55 step",  # a burst that is met after its RMC tells the speed by VTG, more finely
+    # A burst that is met after its RMC tells the speed by VTG: rounded to 0.001 km/h, not knots.
+    "gps": "0.78 step",
     "esp32": "0.01 step",
     "mesh": "0.51 step",
     "can": "0.01 step",
@@ -67,11 +69,17 @@ LATE_ANSWERS = frozenset(
         "can_error", "can_bus_off", "can_flood", "can_wrong_rate",
     }
 )  # fmt: skip
-"""Kinds after which an answer may come when the next request is under way."""
+"""Kinds after which an answer may come when the next request is under way. So it is after a stall
+where the car is asked over CAN; an adapter is brought back to its prompt first."""
+STALL = "stall"
+TO_DEVICE = "to_device"
+COVERING = frozenset({"tunnel", "canyon"})
+"""Kinds that hide the sky from a receiver, which may be about to find it for the first time."""
 LATE_EPOCHS = frozenset({"delay", "stall", "clock_jump"})
 """Kinds after which a receiver's epoch comes when the radio's row of that instant is closed."""
 SETTLE_EXTRA_S = 4.0
-KEEP_ALIVE_S = 11.0  # until a link over TCP knows that its server is gone
+PROBES = KeepAlive(is_on=True, idle_s=5.0, interval_s=2.0, probes=3)
+"""Of a link over TCP: by these it finds out that its server is gone, or has forgotten it."""
 RARELY = 1e-4  # a segment gets lost again and again
 BOOST_INPUTS = {"INTAKE_PRESSURE", "BAROMETRIC_PRESSURE"}
 
@@ -97,7 +105,7 @@ def limits_of(scenario: Scenario) -> tuple[Limits, list[str]]:
         if fault.kind in TELLING_TIME:
             for name in _OF_TIME[fault.link]:
                 limits.pop(name, None)
-    if any(_is_late(scenario, link) for link in ("can", "obd")):
+    if any(_is_late(scenario, link) for link in ("can", "obd")) or _repeats_answers(scenario):
         limits.pop("readings.doubled", None)
     if any(fault.link == "gps" and fault.kind in LATE_EPOCHS for fault in scenario.faults):
         for name in ("mesh.fidelity.max", "mesh.invented"):
@@ -128,7 +136,17 @@ _COUNTS = (
 def _is_late(scenario: Scenario, link: str) -> bool:
     """Whether two readings may come in where one sample is new (docs/known-issues.md, 1, 7)."""
     kinds = LATE_ANSWERS if link == "obd" else LATE
+    if link == "obd" and scenario.world.obd.can is not None:
+        kinds = kinds | {STALL}
     return link in scenario.needs and any(fault.kind in kinds for fault in _strikes(scenario, link))
+
+
+def _repeats_answers(scenario: Scenario) -> bool:
+    """Whether an answer that the line has doubled may pass for the next one's, too (7)."""
+    return any(
+        fault.link == "obd" and fault.kind == "duplicate" and fault.word("direction") != TO_DEVICE
+        for fault in scenario.faults
+    )
 
 
 def _of_kills(scenario: Scenario) -> Limits:
@@ -240,21 +258,38 @@ def _ends(scenario: Scenario, link: str) -> list[float]:
 def recovery_s(scenario: Scenario, link: str) -> float:
     """Return how long after a fault's end a link may take: while others go on, it cannot come."""
     base_s = RECOVERY_S[link] + _sent_again_s(scenario, link)
-    if any(fault.kind in PILING_UP for fault in scenario.faults):
+    if any(fault.kind == PAUSE for fault in scenario.faults):
         base_s += PILED_UP_S
-    windows = sorted(window for fault in _strikes(scenario, link) for window in fault.windows)
-    return base_s + _longest_wait_s(_ends(scenario, link), windows, base_s)
+    windows = [window for fault in _strikes(scenario, link) for window in fault.windows]
+    if link == "gps":
+        windows += _without_fix(scenario)
+    return base_s + _longest_wait_s(_ends(scenario, link), sorted(windows), base_s)
+
+
+def _without_fix(scenario: Scenario) -> list[tuple[float, float]]:
+    """Return when the receiver looks for its first position: for so long as it sees the sky."""
+    end_s = scenario.world.gps.cold_start_s - lead_in_s(scenario)
+    if end_s <= 0.0:
+        return []
+    for fault in scenario.faults:
+        for start_s, covered_end_s in fault.windows if fault.kind in COVERING else ():
+            end_s += max(0.0, covered_end_s - start_s) if start_s < end_s else 0.0
+    return [(0.0, end_s)]
 
 
 def _sent_again_s(scenario: Scenario, link: str) -> float:
     """Return how long after a fault's end TCP may first send again what the network lost: its
     timeout doubles each time, so about as long as it has tried. A connection whose probes stay
-    without an answer is broken, and the next one begins at once."""
+    without an answer is broken, and the next one begins at once; one that the server has forgotten
+    is broken by the next probe."""
+    is_tcp = "tcp" in wires_of(scenario)[link]
     waits_s = [0.0]
     for fault in scenario.faults:
         for start_s, end_s in fault.windows if fault.link == link else ():
-            if fault.kind == "net_partition" and end_s - start_s <= KEEP_ALIVE_S:
+            if fault.kind == "net_partition" and end_s - start_s <= PROBES.gives_up_s:
                 waits_s.append(next_retransmission_s(start_s, end_s) - end_s)
+            elif fault.kind == "half_open" and is_tcp and end_s - start_s <= PROBES.gives_up_s:
+                waits_s.append(PROBES.next_probe_s(start_s, end_s) - end_s)
             elif fault.kind == "net_loss":
                 share = fault.number("probability_pct") / 100.0
                 losses = math.log(RARELY) / math.log(share)  # of one segment, in a row

@@ -14,7 +14,8 @@ Pieces = list[tuple[float, bytes]]
 REORDER_S = 0.05  # a reader that polls finds both by then
 
 
-def _rewrite(strike: Strike, rewrite: Fault) -> End:
+def installed(strike: Strike, rewrite: Fault) -> End:
+    """Let all transmissions pass through `rewrite` from now on; return what ends that."""
     directions = strike.directions
     for direction in directions:
         direction.faults.append(rewrite)
@@ -27,16 +28,6 @@ def _rewrite(strike: Strike, rewrite: Fault) -> End:
     return end
 
 
-def rewriting(strike: Strike, change: Callable[[bytes], bytes]) -> End:
-    """Change each transmission; what becomes empty is lost."""
-
-    def rewrite(data: bytes) -> Pieces:
-        changed = change(data)
-        return [(0.0, changed)] if changed else []
-
-    return _rewrite(strike, rewrite)
-
-
 def drop(strike: Strike) -> End:
     """Lose each transmission with the given probability."""
     probability = strike.fault.number("probability_pct") / 100.0
@@ -44,7 +35,7 @@ def drop(strike: Strike) -> End:
     def rewrite(data: bytes) -> Pieces:
         return [] if strike.rng.random() < probability else [(0.0, data)]
 
-    return _rewrite(strike, rewrite)
+    return installed(strike, rewrite)
 
 
 def mute(strike: Strike) -> End:
@@ -53,7 +44,7 @@ def mute(strike: Strike) -> End:
     def rewrite(data: bytes) -> Pieces:
         return []
 
-    return _rewrite(strike, rewrite)
+    return installed(strike, rewrite)
 
 
 def corrupt(strike: Strike) -> End:
@@ -67,7 +58,7 @@ def corrupt(strike: Strike) -> End:
         )
         return [(0.0, changed)]
 
-    return _rewrite(strike, rewrite)
+    return installed(strike, rewrite)
 
 
 def truncate(strike: Strike) -> End:
@@ -80,7 +71,7 @@ def truncate(strike: Strike) -> End:
         kept = data[: strike.rng.randrange(len(data))]
         return [(0.0, kept)] if kept else []
 
-    return _rewrite(strike, rewrite)
+    return installed(strike, rewrite)
 
 
 def duplicate(strike: Strike) -> End:
@@ -91,7 +82,7 @@ def duplicate(strike: Strike) -> End:
         times = 2 if strike.rng.random() < probability else 1
         return [(0.0, data)] * times
 
-    return _rewrite(strike, rewrite)
+    return installed(strike, rewrite)
 
 
 class _Swapped:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rig.faults.bytestream import rewriting
+from rig.faults.bytestream import Pieces, installed
 from rig.faults.strike import End, Strike
+from sim.serial_line import SerialLine
 
 _Low = Callable[[float], bool]
 
@@ -24,9 +25,21 @@ def baud_mismatch(strike: Strike) -> End:
     Characters with a bad stop bit are delivered as they were read, as Linux does without INPCK; a
     line that stays low is a break: one NUL.
     """
-    line = strike.line
-    rate_bps = strike.fault.number("rate_baud")
-    return rewriting(strike, lambda data: resampled(data, line.baud, rate_bps))
+    return installed(strike, _Resampling(strike.line, strike.fault.number("rate_baud")))
+
+
+class _Resampling:
+    """Reads each transmission at another rate, in the time that it takes."""
+
+    keeps_time = True
+
+    def __init__(self, line: SerialLine, rate_bps: float) -> None:
+        self._line = line
+        self._rate_bps = rate_bps
+
+    def __call__(self, data: bytes) -> Pieces:
+        heard = resampled(data, self._line.baud, self._rate_bps)
+        return [(0.0, heard)] if heard else []
 
 
 def resampled(data: bytes, sent_bps: float, heard_bps: float) -> bytes:

@@ -28,6 +28,8 @@ DATABASE_FAULTS = ("database_down", "database_slow", "database_full")
 BACK_EVENT = "gateway.back"
 SLACK_NS = 1_000_000_000  # in wall time what was committed at the kill may not have been said
 COMMITTING_NS = 5_000_000_000  # a slow database's commit, from the receipt on
+GATHERING_NS = 6_000_000  # what happens within 5 ms goes to clients together; instants are in ms
+GATHERED_AGE_NS = 1_000_000_000  # from measured to gathered, of a receiver whose line is slow
 _NS_PER_S = 1e9
 _FIRST_NS, _LAST_NS = 0, int(np.iinfo(np.int64).max)
 
@@ -46,7 +48,8 @@ def unwatched(readings: Readings, manifest: Manifest, events: Iterable[Event]) -
     They came in between a kill and the greeting of the client that had come back. Or they are of a
     device of its own, whose readings are published after their commit, and the kill came between.
     Of a compacted reading that no client saw, this may be so if it is for one that came in between
-    those that were seen before and after it.
+    those that were seen before and after it. Or they are the gateway's own, and were committed just
+    before the kill, while what clients are told was gathered.
     """
     spans = _away_spans(manifest, events)
     late_ns = COMMITTING_NS if manifest.mode == "virtual" else COMMITTING_NS + SLACK_NS
@@ -55,6 +58,27 @@ def unwatched(readings: Readings, manifest: Manifest, events: Iterable[Event]) -
     is_own = readings.device == LOCAL
     found: Bools = _meet(earliest_ns, latest_ns, spans)
     found |= ~is_own & _meet(earliest_ns, latest_ns, before)
+    for kill in kills_of(manifest):
+        stood = [f.start_ns for f in manifest.faults
+                 if f.kind == PAUSE and f.start_ns <= kill.start_ns <= f.end_ns]  # fmt: skip
+        found |= is_own & _gathered(readings, min([kill.start_ns, *stood]))
+    return found
+
+
+def _gathered(readings: Readings, ended_ns: int) -> Bools:
+    """Return which readings were perhaps stored, and not sent yet, when the gateway ran last.
+
+    Nobody knows when a compacted one was committed: it is one of the newest of its start, of which
+    no client saw a later one.
+    """
+    seen = readings.seq != UNSEEN
+    age_ns = ended_ns - readings.shown_ns
+    found: Bools = seen & (age_ns >= 0) & (age_ns < GATHERING_NS)
+    age_ns = ended_ns - readings.time_ns
+    for index in np.flatnonzero(~seen & (age_ns >= 0) & (age_ns < GATHERED_AGE_NS)):
+        own = seen & (readings.device == LOCAL) & (readings.boot == readings.boot[index])
+        own &= readings.signal == readings.signal[index]
+        found[index] = not (readings.time_ns[own] > readings.time_ns[index]).any()
     return found
 
 

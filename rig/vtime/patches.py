@@ -25,6 +25,9 @@ from rig.vtime import ports, state, tcp
 from rig.vtime.kernel import Kernel, Part
 from rig.vtime.locks import VirtualLock
 
+SHORTEST_SELECT_S = 1e-6
+"""A kernel's: Python rounds what it asks for up to it."""
+
 _installed = False
 
 
@@ -167,7 +170,8 @@ def _patch_select() -> None:
         if wlist and not ready[1]:
             kernel.pump()  # what fills a port is taken by the world at once
             ready = real_select(rlist, wlist, xlist, 0)
-        end_s = None if timeout is None else kernel.env.now + timeout
+        # A remainder of 1e-15 s, which the clock does not show, would be waited for for ever.
+        end_s = None if timeout is None else kernel.env.now + max(timeout, SHORTEST_SELECT_S)
         in_time = True
         while in_time and not any(ready):
             wait = kernel.new_wait()

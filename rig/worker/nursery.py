@@ -208,8 +208,8 @@ def be_worker(nursery: int) -> int:
     os.chdir(folder_of(order))
     with contextlib.suppress(OSError):  # they were taken from it meanwhile
         os.sched_setaffinity(0, order.cores)
-        # A thread that wakes another one goes on until it waits itself. If the other one took the core
-        # at once, it would only meet the interpreter's lock, and there would be three switches for one.
+        # A thread that wakes another one goes on until it waits itself. If the other one took the
+        # core at once, it would only meet the interpreter's lock: three switches for one.
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     tempfile.tempdir = None  # it may be another one in this environment
     return work(virtual.run)

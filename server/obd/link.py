@@ -46,7 +46,8 @@ from server.obd.schedule import Schedule, Slot
 from server.readings import Reading, ReadingSink
 
 NULLS_TO_DEMOTE = 5
-"""So many NO DATA in a row, and a PID is asked rarely. One may be a lost frame on the bus."""
+"""So many NO DATA in a row, and a PID is asked rarely. One may be a lost frame on the bus. While
+the car answers nothing at all (a line that stalls, a bus that is off) they say nothing of a PID."""
 
 BAROMETER_HOLDS_S = 60.0
 """Oldest barometric pressure that BOOST is taken from: 60 s are 0.7 kPa on a steep pass (60 m)."""
@@ -114,6 +115,8 @@ class ObdLink(Link):
         )
         self._questions: dict[str, Question] = {}
         self._nulls: Counter[str] = Counter()  # consecutive, by signal name
+        self._null_s: dict[str, float] = {}  # monotonic instant of the last one
+        self._heard_s = 0.0  # monotonic instant of the car's last answer, to whatever
         self._answered: set[str] = set()
         self._silent: list[str] = []  # planned, and never answered
         self._reported: str | None = None
@@ -240,6 +243,8 @@ class ObdLink(Link):
             values: list[float | Trouble] = [self._backend.trouble if value is None else value]
         else:
             values = self._backend.ask_together(questions)
+        if any(_is_answer(answer) for answer in values):
+            self._heard_s = self.clock.monotonic_s()
         readings: list[Reading] = []
         for slot, question, answer in zip(slots, questions, values, strict=True):
             if isinstance(answer, Trouble):
@@ -294,15 +299,24 @@ class ObdLink(Link):
         self._counts[trouble.value] += 1
         self._last_miss = f"the last answer to {slot.name} was {trouble.name.replace('_', ' ')}"
         now_s = self.clock.monotonic_s()
-        if trouble in (Trouble.NO_DATA, Trouble.REFUSED):
-            self._counts[f"{trouble.value}.{slot.name}"] += 1
-            self._nulls[slot.name] += 1
-            if self._nulls[slot.name] >= NULLS_TO_DEMOTE and not slot.demoted:
-                self._demote(slot, now_s)
+        if trouble not in (Trouble.NO_DATA, Trouble.REFUSED):
+            return
+        self._counts[f"{trouble.value}.{slot.name}"] += 1
+        answers_others = self._heard_s >= self._null_s.get(slot.name, self._heard_s)
+        self._null_s[slot.name] = now_s
+        if not answers_others:
+            return
+        self._nulls[slot.name] += 1
+        if self._nulls[slot.name] >= NULLS_TO_DEMOTE:
+            self._demote(slot, now_s)
 
     def _demote(self, slot: Slot, now_s: float) -> None:
-        self._counts["demoted"] += 1
+        """Ask for it rarely from now on, or more rarely still."""
+        is_first = not slot.demoted
         self._schedule.demote(slot, now_s)
+        if not is_first:
+            return
+        self._counts["demoted"] += 1
         if slot.name not in self._answered:
             # The bitmap promised it, the car does not have it: nobody waits for it.
             self._silent.append(slot.name)
@@ -337,6 +351,11 @@ class ObdLink(Link):
         if MANIFOLD.id in limits and BAROMETER.id in limits:
             limits[BOOST.id] = max(limits[MANIFOLD.id], limits[BAROMETER.id])
         return limits
+
+
+def _is_answer(answer: float | Trouble) -> bool:
+    """Whether the car has said something: a value, or that it gives none."""
+    return not isinstance(answer, Trouble) or answer is Trouble.REFUSED
 
 
 def _backend(section: Section) -> BackendOptions:

@@ -18,6 +18,10 @@ from collections.abc import Sequence
 DEMOTED_PERIOD_S = 30.0
 """A silent PID costs the adapter's whole wait, 200 ms by default: asked this rarely, under 1 %."""
 
+DEMOTED_FIRST_S = 1.0
+"""Until a PID that has gone silent is asked again; twice as long each time. Where noise on the line
+ate its answers it is back soon, and one that the car has not costs five questions more."""
+
 _SAME_ROUND = 1e-6  # two progresses that differ by no more are equal: they are sums of fractions
 _EARLY_S = 1e-6  # a sleep may end this much before the instant
 
@@ -140,12 +144,15 @@ class Schedule:
             slot.due_s += periods_behind * slot.period_s
             self.skipped += periods_behind
 
-    def demote(self, slot: Slot, now_s: float, period_s: float = DEMOTED_PERIOD_S) -> None:
-        """Ask `slot` only each `period_s` from now on."""
-        slot.demoted = True
-        slot.period_s = period_s
-        slot.due_s = now_s + period_s
-        self._sort()
+    def demote(self, slot: Slot, now_s: float) -> None:
+        """Ask `slot` rarely from now on; more rarely each time, up to `DEMOTED_PERIOD_S`."""
+        planned_s = 1.0 / slot.rate_hz if slot.rate_hz else 0.0
+        period_s = 2 * slot.period_s if slot.demoted else DEMOTED_FIRST_S
+        slot.period_s = max(min(period_s, DEMOTED_PERIOD_S), planned_s)
+        slot.due_s = now_s + slot.period_s
+        if not slot.demoted:
+            slot.demoted = True
+            self._sort()
 
     def restore(self, slot: Slot, now_s: float) -> None:
         """Give a demoted slot its planned rate back."""
@@ -153,6 +160,7 @@ class Schedule:
         if slot.rate_hz is not None:
             slot.period_s = 1.0 / slot.rate_hz
         slot.due_s = now_s + slot.period_s
+        slot.tag_s = self._tag_s  # nor wait for the long period in which it was asked last
         if self._free:
             # It must not make up for the time away.
             slot.progress = max(slot.progress, min(free.progress for free in self._free))

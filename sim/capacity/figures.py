@@ -64,13 +64,17 @@ class Figures:
         return Figures(figures)
 
     def request_us(self, samples: float, *, is_codec: bool = False) -> float:
-        """Give the gateway's CPU for a request: lines through what was measured."""
+        """Give the gateway's CPU for a request: lines through what was measured.
+
+        Those were requests that come as fast as they are answered, hundreds at a time. Where each
+        comes by itself, it wakes the gateway and is committed by itself, too (`alone_us`).
+        """
         if is_codec:
             return self["uplink_us"] + samples * self["decode_us"]
         points = [(size, self[f"request_{size}_us"]) for size in (20, 200, 1000)]
         pairs = list(itertools.pairwise(points))
         (x0, y0), (x1, y1) = next((pair for pair in pairs if samples <= pair[1][0]), pairs[-1])
-        return y0 + (y1 - y0) * (samples - x0) / (x1 - x0)
+        return self["alone_us"] + y0 + (y1 - y0) * (samples - x0) / (x1 - x0)
 
 
 def read_figures(file: Path = FILE) -> Figures:

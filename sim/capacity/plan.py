@@ -164,7 +164,7 @@ def _row_log_bytes(fleet: Fleet, figures: Figures) -> float:
 def plan(fleet: Fleet, site: Site, figures: Figures) -> Plan:
     """Give the sizes for a fleet."""
     share = shares(fleet, site, figures)
-    of_gateway = _gateway_limits(fleet, site, figures, share)
+    of_gateway = _gateway_limits(site, figures, share)
     left = (site.zones - 1) / site.zones if site.zones > 1 else 1.0
     # While a zone is gone the others carry its vehicles as well.
     most_of_gateway = min(limit.vehicles for limit in of_gateway) * left
@@ -228,8 +228,8 @@ def _request_bytes(fleet: Fleet, figures: Figures) -> float:
     return figures["head_bytes"] + body
 
 
-def _gateway_limits(fleet: Fleet, site: Site, figures: Figures, share: Shares) -> tuple[Limit, ...]:
-    newest_each = fleet.on_the_road * fleet.signals * min(1.0, site.latest_s / fleet.batch_s)
+def _gateway_limits(site: Site, figures: Figures, share: Shares) -> tuple[Limit, ...]:
+    newest_us = figures["newest_gateway_us"] + figures["newest_us"]
     return (
         Limit(
             "gateway: its one core",
@@ -244,10 +244,10 @@ def _gateway_limits(fleet: Fleet, site: Site, figures: Figures, share: Shares) -
             "more gateways; longer batches",
         ),
         Limit(
-            "gateway: newest values that wait",
+            "gateway: the writer of newest values",
             "gateway",
-            figures["newest_most"] / newest_each,
-            "more gateways; a shorter [store] latest_s (which costs the database)",
+            site.load / (share.newest * newest_us * 1e-6),
+            "more gateways; longer batches and latest_s",
         ),
     )
 

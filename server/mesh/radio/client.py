@@ -407,10 +407,18 @@ class RadioClient:
         woken_s = begin_s
         seen = -1
         self._out = WAKE
-        while not self._complete:
+        again = 1  # a line may lose the one message with its settings
+        while True:
             if self._is_stopping:
                 raise LinkLost("stopped")
             now_s = self._clock.monotonic_s()
+            if self._complete:
+                if not again or interface.info().settings_known:
+                    break
+                again -= 1
+                self._complete = False
+                asked_s = now_s
+                self._write(interface.config_request())
             if self._messages != seen:
                 seen = self._messages
                 silent_since_s = now_s

@@ -202,7 +202,8 @@ class UplinkLink(RadioLink):
             preset = Preset(info.bandwidth_khz or 250.0, info.spreading or 11, info.coding or 5)
         uplink.node = info.node
         uplink.radio(preset, region_duty_pct=info.duty_cycle_pct)
-        self._is_ready = info.sends and info.region != "UNSET"
+        # Of a radio that did not tell, nobody knows that it has no region: it refuses by itself.
+        self._is_ready = info.sends and (info.region != "UNSET" or not info.settings_known)
         log.info(
             "uplink",
             link=self.name,

@@ -42,6 +42,8 @@ _STRIKES = 3  # unanswered questions for several PIDs in a row, while one alone 
 _NAP_S = 0.05  # what piles up at the interface in this time is some 200 frames
 _BUSY = 0x21
 _BITMAP_BYTES = 4
+UNCHECKED = "slcan"
+"""An interface that is a serial line without a checksum: digits may come damaged."""
 
 
 class Question:
@@ -173,6 +175,29 @@ class CanObd:
 
     def supported(self, pids: Iterable[int]) -> dict[int, bool | None]:
         """Ask every ECU which mode 01 PIDs it has."""
+        pids = list(pids)
+        known = self._look(pids)
+        if False in known.values() and self._options.port.interface == UNCHECKED:
+            known = self._look_again(pids)
+        self._find_physical()
+        return known
+
+    def _look_again(self, pids: Sequence[int]) -> dict[int, bool | None]:
+        """Ask once more what was denied: a digit on the way here may have been a damaged one.
+
+        That a PID is too many shows soon, that it is too few never: it is asked no more.
+        """
+        before = self._bitmaps
+        found = self._search(self._addressing)
+        self._bitmaps = {ecu: {0x00: bitmap} for ecu, bitmap in found.items()}
+        self._look(pids)
+        self._bitmaps = _either(before, self._bitmaps)
+        self._engine = _engine(
+            self._addressing, {ecu: maps[0x00] for ecu, maps in self._bitmaps.items()}
+        )
+        return self._look(pids)
+
+    def _look(self, pids: Iterable[int]) -> dict[int, bool | None]:
         known: dict[int, bool | None] = {}
         for pid in pids:
             group = (pid - 1) & ~0x1F
@@ -181,7 +206,6 @@ class CanObd:
             owners = sorted((ecu for ecu, bit in bits.items() if bit), key=self._rank)
             self._owners[pid] = owners or [self._engine]
             known[pid] = True if owners else None if None in bits.values() else False
-        self._find_physical()
         return known
 
     def _read_bitmaps(self, last_group: int) -> None:
@@ -359,6 +383,19 @@ def _engine(addressing: Addressing, bitmaps: dict[int, bytes]) -> int:
 def _bitmap(answer: bytes) -> bytes | None:
     """Return the bitmap in an answer to 0100 and the like; None if it is none."""
     return answer[2:6] if len(answer) >= 6 and answer[0] != NEGATIVE else None
+
+
+def _either(
+    one: dict[int, dict[int, bytes]], other: dict[int, dict[int, bytes]]
+) -> dict[int, dict[int, bytes]]:
+    """Return the bitmaps by ECU and group with whatever one or the other has."""
+    both = {ecu: dict(maps) for ecu, maps in one.items()}
+    for ecu, maps in other.items():
+        mine = both.setdefault(ecu, {})
+        for group, bitmap in maps.items():
+            known = mine.get(group, bytes(_BITMAP_BYTES))
+            mine[group] = bytes(a | b for a, b in zip(known, bitmap, strict=True))
+    return both
 
 
 def _why(exchange: Exchange, ecu: int) -> Trouble:

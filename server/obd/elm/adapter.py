@@ -37,6 +37,7 @@ from server.errors import LinkLost
 from server.links.serial_file import no_port
 from server.obd.backend import (
     NEGATIVE,
+    SERVICE_1,
     SERVICE_1_REPLY,
     VIN_REPLY,
     Trouble,
@@ -61,6 +62,9 @@ _REPLY_FACTOR = 4.0  # the deadline is so many times the longest reply of late
 _REPLY_DECAY = 0.95  # of that longest reply, each time: a slow one is forgotten after about 30
 _SEARCH_S = 10.0  # SEARCHING... tries up to ten protocols
 _TRIES = 2  # of the questions asked once after connecting
+_CLEAN_TRIES = 3  # to read who answers, without noise
+_ENGINES = (0x00, 0x10)  # 7E8, and 18DAF110: what python-OBD calls these ECUs
+_FRAMES = re.compile(rb"[0-9A-F \r\n]*>")
 
 # Catalogue unit -> pint's name for it.
 _PINT_UNITS = {
@@ -203,6 +207,8 @@ class ObdAdapter:
         self._obd: Any = None
         self._connection: Any = None
         self._can = True
+        self._engine: int | None = None  # whose PIDs are known; as python-OBD numbers ECUs
+        self._teller = _ENGINES[0]  # who answered last
         self._repeats = True  # a lone return repeats the last command (not on all clones)
         self._reply_cap_s = options.reply_timeout_s / 2  # the other half is for resynchronising
         self._longest_s = self._reply_cap_s / _REPLY_FACTOR
@@ -259,6 +265,20 @@ class ObdAdapter:
     # -- asked once --------------------------------------------------------------------------------
     def supported(self, pids: Iterable[int]) -> dict[int, bool | None]:
         """Ask which mode 01 PIDs the engine's ECU has; None for one that could not be found out."""
+        pids = list(pids)
+        known = self._look(pids)
+        if self._can and self._engine is None and self._teller not in _ENGINES:
+            self._find_engine()
+            known = self._look(pids)
+        self._engine = self._teller
+        if False not in known.values():
+            return known
+        # A digit of the reply may be a damaged one. That a PID is too many shows soon, that it is
+        # too few never: it is asked no more.
+        again = self._look(pids)
+        return {pid: known[pid] or (again[pid] if known[pid] is False else None) for pid in pids}
+
+    def _look(self, pids: Sequence[int]) -> dict[int, bool | None]:
         known: dict[int, bool | None] = {}
         bitmaps: dict[int, bytes | None] = {0x00: self._bitmap(0x00)}
         if bitmaps[0x00] is None:
@@ -278,6 +298,21 @@ class ObdAdapter:
         reply = self._once(self._obd.commands[1][group], bytes((SERVICE_1_REPLY, group)))
         return reply[2:6] if reply is not None and len(reply) >= 6 else None
 
+    def _find_engine(self) -> None:
+        """Find out whether another ECU passes for the engine's.
+
+        python-OBD takes the only one that it can read in the first answer to 0100 for it, and noise
+        may have eaten the engine's line.
+        """
+        for _ in range(_CLEAN_TRIES):
+            answers = self._ask_all(bytes((SERVICE_1, 0x00)))
+            self._engine = next((engine for engine in _ENGINES if engine in answers), None)
+            if self._engine is not None:
+                return
+            if answers and _FRAMES.fullmatch(self._guard.reply):
+                return  # this car's engine has another number
+        raise LinkLost(f"the engine's ECU is not to be found, for there is noise: {self._said()}")
+
     def vin(self) -> str | None:
         """Ask for the vehicle's identification number; None if it has none or tells nonsense."""
         reply = self._once(self._obd.commands.VIN, VIN_REPLY)
@@ -292,18 +327,25 @@ class ObdAdapter:
                 self._recover(failure)
                 messages = []
             if messages and self._is_whole(messages[0]) and messages[0].data.startswith(start):
-                return bytes(messages[0].data)
+                teller = int(messages[0].tx_id or 0)
+                if self._engine in (None, teller):
+                    self._teller = teller
+                    return bytes(messages[0].data)
             self._forget(command)
         return None
 
     def service(self, request: bytes) -> dict[int, bytes]:
         """Ask all ECUs; whole answers only."""
+        base = 0x7E8 if self.protocol in ("6", "8") else 0
+        return {base + ecu: answer for ecu, answer in self._ask_all(request).items()}
+
+    def _ask_all(self, request: bytes) -> dict[int, bytes]:
+        """Ask all ECUs; give their answers by the numbers that python-OBD has for them."""
         obd = self._obd
         name = request.hex().upper()
         command = obd.OBDCommand(
             f"RAW_{name}", name, name.encode(), 0, lambda _: None, obd.ECU.ALL, False
         )
-        base = 0x7E8 if self.protocol in ("6", "8") else 0
         for _ in range(_TRIES):
             answers: dict[int, bytes] = {}
             try:
@@ -315,7 +357,7 @@ class ObdAdapter:
                 messages = []
             for message in messages:
                 if self._is_whole(message):
-                    answers[base + int(message.tx_id or 0)] = bytes(message.data)
+                    answers[int(message.tx_id or 0)] = bytes(message.data)
             # A response digit or a repeat must not come from this.
             self._forget(command)
             if answers:

@@ -39,6 +39,7 @@ MAX_REPLY_BYTES = 4096
 _LIBRARY_TIMEOUT_S = 10  # ELM327.__init__: serial_for_url(..., timeout=10)
 _WRITE_TIMEOUT_S = 1.0  # a request has 6 bytes: a port that takes longer is stuck
 _PROMPT = 0x3E  # ">"
+_SEARCH = b"0100"
 _WAKE_S = 0.4  # then it is asked for its prompt again
 _QUIET_S = 0.05  # after a resynchronisation the line must be silent for so long
 _RESET_REPLY = b"\x7f\x7f\r"
@@ -81,8 +82,8 @@ class ReplyGuard:
 
     Args:
         clock: monotonic time.
-        command_s: longest wait for the reply to an AT command while connecting.
-        search_s: longest wait for the reply to anything else while connecting (protocol search).
+        command_s: longest wait for a reply while connecting.
+        search_s: the same for 0100, with which the adapter searches for the protocol.
         connect_s: longest time for connecting altogether.
 
     Attributes:
@@ -142,7 +143,9 @@ class ReplyGuard:
         if self.reply_s is not None:
             self.due_s = now_s + self.reply_s
         else:
-            limit_s = self._command_s if self.request.startswith(b"AT") else self._search_s
+            # With the first question alone an adapter looks for the protocol.
+            is_search = self.request.startswith(_SEARCH)
+            limit_s = self._search_s if is_search else self._command_s
             self.due_s = min(now_s + limit_s, self._connect_due_s)
 
     def left_s(self) -> float:

@@ -89,6 +89,38 @@ def test_answers_may_come_late_where_the_bus_is_shared() -> None:
     assert lossy["can.fidelity.max"]["phase"] == "rest"
 
 
+@pytest.mark.parametrize(
+    ("world", "fault", "is_told_apart"),
+    [
+        ({"over": "can", "door": "slcan"}, {"stall": "true"}, False),
+        ({"profile": "elm327_v15"}, {"stall": "true"}, True),
+        ({"profile": "elm327_v15"}, {"duplicate": "5 %"}, False),
+        (
+            {"profile": "elm327_v15"},
+            {"duplicate": {"probability": "5 %", "direction": "to_device"}},
+            True,
+        ),
+    ],
+)
+def test_an_answer_may_pass_for_the_next_one(
+    world: Document, fault: Document, is_told_apart: bool
+) -> None:
+    """After a stall where nobody waits for a prompt; where the line says it twice."""
+    fault = {"at": "5 s", "on": "obd", **fault, "for": "5 s"}
+    struck = limits(fault, needs=["obd"], world={"obd": world})
+    assert ("readings.doubled" in struck) is is_told_apart
+
+
+def test_a_receiver_finds_its_first_position_before_it_comes_back() -> None:
+    """It is switched on 12 s before the drive, and sees no sky in a tunnel."""
+    tunnel = {"at": "5 s", "on": "gps", "tunnel": "2 s"}
+    world = {"world": {"gps": {"cold_start": "25 s"}}}
+    cold = scenario_of(complete(document(tunnel, **world)))
+    assert recovery_s(cold, "gps") == pytest.approx(RECOVERY_S["gps"] + (25 - 12 + 2) - 7)
+    warm = scenario_of(complete(document(tunnel, world={"gps": {"cold_start": "11 s"}})))
+    assert recovery_s(warm, "gps") == pytest.approx(RECOVERY_S["gps"])
+
+
 def test_a_receiver_that_is_late_leaves_the_radios_rows_alone() -> None:
     """A row is closed a second or two after its instant."""
     needs = ["obd", "gps", "mesh"]
@@ -105,6 +137,9 @@ def test_a_receiver_that_is_late_leaves_the_radios_rows_alone() -> None:
         ({"net_loss": "1 %", "for": "10 s"}, 0.8),  # twice in a row
         ({"net_loss": "40 %", "for": "1 s"}, 0.8),  # there is no time for more
         ({"net_latency": "1 s", "for": "10 s"}, 0.0),
+        ({"half_open": "0.5 s"}, 5.0 - 0.5),  # until the first probe
+        ({"half_open": "6 s"}, 7.0 - 6.0),
+        ({"half_open": "12 s"}, 0.0),
     ],
 )
 def test_tcp_sends_again_after_ever_longer_times(fault: Document, expected_s: float) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import simpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig.faults.uart import resampled
+from rig.faults.uart import _Resampling, resampled
+from sim.serial_line import SerialLine
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,24 @@ def test_on_a_line_it_lasts_for_its_window(world: Any) -> None:
     assert world.at_host == [(4.0, b"U"), (10.0, b"\x66\x33"), (16.0, b"U")]
     assert world.at_device == [(4.0, b"\xf8"), (10.0, b"\x80"), (16.0, b"\xf8")]
     assert world.line.to_host.faults == []
+
+
+def test_what_is_heard_of_a_byte_takes_the_time_of_that_byte() -> None:
+    """However many it is read as: nothing waits for the line when it is over."""
+    env = simpy.Environment()
+    line = SerialLine(env, "gps", 9600, frame_s=0.0)
+    heard: list[tuple[float, bytes]] = []
+    line.attach_host(lambda data: heard.append((env.now, data)))
+    line.to_host.faults = [_Resampling(line, 38400.0)]
+    line.write(bytes(96))
+    line.to_host.faults = []
+    line.write(b"$")
+    env.run()
+    (many_s, many), (last_s, _) = heard
+    assert len(many) == 96  # a break each
+    assert (many_s, last_s) == pytest.approx((0.1, 0.1 + 1 / 960))
+    line.to_host.faults = [_Resampling(line, 38400.0)]
+    line.write(b"U" * 96)
+    env.run()
+    assert len(heard[-1][1]) > 200
+    assert heard[-1][0] - last_s == pytest.approx(0.1)

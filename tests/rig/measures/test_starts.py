@@ -133,6 +133,19 @@ def test_a_devices_readings_may_be_committed_and_not_published(told: Told) -> No
     assert value(told(hidden=hidden), "readings.unpublished") == 1
 
 
+def test_a_kill_may_come_while_what_clients_are_told_is_gathered(told: Told) -> None:
+    """Committed within 5 ms before it, a reading is stored and not seen; earlier, it was sent."""
+    hidden = ((FIRST, 5),)
+    assert value(told(hidden=hidden, killed_s=4.004), "readings.unpublished") == 0
+    assert value(told(hidden=hidden, killed_s=4.01), "readings.unpublished") == 1
+    # Of a compacted one nobody knows when that was; it is the newest, and not old.
+    assert value(told(hidden=hidden, killed_s=4.5, compacted=True), "readings.unpublished") == 0
+    older = told(hidden=((FIRST, 4),), killed_s=4.1, compacted=True)
+    assert value(older, "readings.unpublished") == 1
+    paused = told(hidden=hidden, killed_s=4.4, paused=((4.004, 9.0),))
+    assert value(paused, "readings.unpublished") == 0
+
+
 def test_a_client_without_a_gateway_takes_nothing_for_fresh(told: Told) -> None:
     """Overdue at 7 s, the kill was at 5 s: no mark was needed. Without it one was missing."""
     assert value(told(), "obd.stale.unmarked.max") == pytest.approx(5.0)  # from 15 s to the end

@@ -59,6 +59,26 @@ def test_clocks_bound_in_a_class_body_stay_functions(play: Play) -> None:
     assert played.lines == ["3 2.0 ([], [], []) 3"]
 
 
+def test_a_wait_is_never_shorter_than_the_clock_shows(play: Play) -> None:
+    """python-can waits for what is left of its time, until nothing is."""
+    played = play(
+        """
+        def body():
+            begun_s, rounds = time.time(), 0
+            while time.time() == begun_s and rounds < 100:
+                select.select([], [], [], 1e-15)
+                rounds += 1
+            log(rounds)
+
+        async def main():
+            await asyncio.to_thread(body)
+
+        play(main)
+        """
+    )
+    assert played.lines == ["1e-06 1"]
+
+
 def test_entropy_repeats_with_the_seed(play: Play) -> None:
     """All that Python programs take for random repeats with the seed, and differs with another."""
     program = """

@@ -63,11 +63,15 @@ def test_after_an_outage_little_is_made_up() -> None:
 
 
 def test_a_demoted_slot_is_rare_and_comes_back() -> None:
-    """A silent PID is asked once each 30 s; restored, it has its rate again."""
+    """A silent PID is soon asked once each 30 s; restored, it has its rate again."""
     silent, free = Slot("OIL_TEMP", 2.0), Slot("BOOST", None)
     schedule = Schedule([silent, Slot("RPM", 1.0), free], 0.0)
-    schedule.demote(silent, 0.0)
-    schedule.demote(free, 0.0)
+    for slot in (silent, free):
+        periods_s = []
+        for _ in range(7):
+            schedule.demote(slot, 0.0)
+            periods_s.append(slot.due_s)
+        assert periods_s == [1.0, 2.0, 4.0, 8.0, 16.0, DEMOTED_PERIOD_S, DEMOTED_PERIOD_S]
     asked = run(schedule, 300.0, 0.02)
     assert asked["OIL_TEMP"] == asked["BOOST"] == 300 / DEMOTED_PERIOD_S - 1
     schedule.restore(silent, 300.0)
@@ -75,6 +79,25 @@ def test_a_demoted_slot_is_rare_and_comes_back() -> None:
     asked = run(schedule, 30.0, 0.02, start_s=300.0)
     assert asked["OIL_TEMP"] in (59, 60)
     assert asked["BOOST"] > 1000
+
+
+def test_a_demoted_slot_is_not_asked_more_often_than_planned() -> None:
+    """What is asked each minute stays at that."""
+    slow = Slot("FUEL_LEVEL", 1 / 60)
+    Schedule([slow], 0.0).demote(slow, 0.0)
+    assert slow.due_s == 60.0
+
+
+def test_a_restored_slot_is_not_starved_by_an_overload() -> None:
+    """Asked rarely for a while, it has the same share as the others at once."""
+    silent = Slot("SPEED", 5.0)
+    schedule = Schedule([silent, Slot("RPM", 5.0)], 0.0)
+    for _ in range(6):
+        schedule.demote(silent, 0.0)
+    run(schedule, 61.0, 0.2)
+    schedule.restore(silent, 61.0)
+    asked = run(schedule, 4.0, 0.2, start_s=61.0)
+    assert asked["SPEED"] in (9, 10, 11)
 
 
 def test_an_empty_schedule_waits_for_ever() -> None:

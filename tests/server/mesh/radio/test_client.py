@@ -113,6 +113,22 @@ def test_a_handshake_without_what_is_not_needed(make: Make, part: str) -> None:
     assert bench.clock.time_s < 101.0
 
 
+def test_settings_that_got_lost_are_asked_for_again(make: Make) -> None:
+    """A serial line may lose one message of the handshake; then it begins once more."""
+    radio = FakeRadio(left_out=("config",))
+    shake_hands = radio._shake_hands
+
+    def complete_the_second_time(nonce: int) -> None:
+        shake_hands(nonce)
+        radio.left_out = ()
+
+    radio._shake_hands = complete_the_second_time  # type: ignore[method-assign]
+    bench = make(radio)
+    info = bench.client.open()
+    assert (info.settings_known, info.region) == (True, "EU_868")
+    assert bench.told(Ready) == [Ready(info)]
+
+
 def test_without_settings_packets_are_still_relayed(make: Make) -> None:
     """The library sends a hop limit of 0 when the radio's settings are not known."""
     bench = make(FakeRadio(left_out=("config",)))

@@ -246,6 +246,13 @@ async def test_nothing_goes_before_the_radio_is_ready_or_without_a_region() -> N
     assert len(world.client.sent) > 1
 
 
+async def test_a_radio_that_did_not_tell_its_settings_is_sent_to() -> None:
+    """Its region is not known, which is not to have none."""
+    world = World()
+    await world.run(60, Ready(RadioInfo(NODE, region="UNSET", settings_known=False)))
+    assert len(world.client.sent) > 0
+
+
 async def test_without_acknowledgements_it_is_degraded() -> None:
     """The reason names what to look for; an acknowledgement ends it."""
     world = World()

@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.can.frame import EXTENDED, CanFrame
+from server.can.options import PortOptions
 from server.can.port import CanPort
 from server.catalogue import by_name
 from server.errors import LinkLost
 from server.obd.backend import Trouble
 from server.obd.can.backend import CanObd, Question
+from server.obd.can.options import CanObdOptions
 from tests.server.obd.can.can_bench import BITMAPS, ECU_S, VIN, CanBench, ScriptedEcu
 
 NAMES = (
@@ -177,6 +179,18 @@ def test_an_answer_with_other_identifiers_is_not_the_cars(bench: CanBench) -> No
     bench.queue(0x18DAF110 | EXTENDED, "0641001838000000", after_s=0.05)
     with pytest.raises(LinkLost, match="no answer"):
         bench.backend().connect()
+
+
+def test_a_damaged_bitmap_denies_no_pid(bench: CanBench, ecu: ScriptedEcu) -> None:
+    """slcan has no checksum: what is denied there is asked once more."""
+    damaged = iter(["0641000000000100", None, None])
+    ecu.script = lambda request: (
+        [(ECU_S, data)] if request == b"\x01\x00" and (data := next(damaged, None)) else None
+    )
+    options = CanObdOptions(PortOptions("slcan", "/dev/ttyX"))
+    backend = CanObd(options, bench, None, bench.counts)
+    backend.connect()
+    assert backend.supported([0x0C, 0x50, 0x42]) == {0x0C: True, 0x50: False, 0x42: True}
 
 
 def test_groups_that_are_not_announced_are_not_asked(bench, ecu) -> None:

@@ -87,8 +87,11 @@ def test_pids_that_the_car_lacks_are_reported(bench: CanBench) -> None:
 def test_a_pid_that_never_answers_is_demoted(bench: CanBench, ecu: ScriptedEcu) -> None:
     """Promised by the bitmap and silent: asked five times, then rarely; the others go on."""
     drive = Drive(bench, parse({"RPM": 10, "ENGINE_LOAD": 10}))
-    drive.run(5.0)
+    drive.run(1.5)
     assert drive.link.counters["no_data.ENGINE_LOAD"] == 5
+    drive.run(3.5)  # once a second later, once two seconds after that
+    assert drive.link.counters["no_data.ENGINE_LOAD"] == 7
+    assert drive.link.counters["demoted"] == 1
     assert ("up", "no answer to ENGINE_LOAD") in drive.report.states
     asked = sum(request == b"\x01\x0c" for _functional, request in ecu.asked)
     drive.run(5.0)
@@ -108,6 +111,36 @@ def test_a_car_gone_silent_loses_the_link(bench: CanBench, ecu: ScriptedEcu) -> 
     assert str(caught.value).startswith("expected a reading each 3 s, found none: the last answer")
     assert str(caught.value).endswith("was NO DATA (ignition off?)")
     assert bench.env.now - begun_s < 4.0
+
+
+def test_a_line_that_stalls_demotes_nothing(bench: CanBench) -> None:
+    """No answer to anything says nothing of a PID: all have their rates as soon as it is over."""
+    bench.car()
+    drive = Drive(bench, parse({"RPM": 10, "SPEED": 10, "MAF": 5, "COOLANT_TEMP": 1}))
+    drive.run(2.0)
+    bench.lose = lambda frame: True
+    drive.run(4.0)
+    bench.lose = lambda frame: False
+    drive.sink.readings.clear()
+    drive.run(5.0)
+    assert drive.link.counters["demoted"] == 0
+    assert len(drive.sink.values(RPM)) == pytest.approx(50, abs=4)
+    assert len(drive.sink.values(SPEED)) == pytest.approx(50, abs=4)
+
+
+def test_a_pid_that_noise_has_demoted_is_back_soon(bench: CanBench, ecu: ScriptedEcu) -> None:
+    """It answered no question of ten, others did: it has its rate again seconds after that."""
+    drive = Drive(bench, parse({"RPM": 10, "SPEED": 10}))
+    drive.run(1.0)
+    script = ecu.script
+    ecu.script = lambda request: [] if request[-1:] == b"\x0d" else script(request)
+    drive.run(5.0)
+    assert drive.link.counters["demoted"] == 1
+    ecu.script = script
+    drive.run(4.5)
+    drive.sink.readings.clear()
+    drive.run(5.0)
+    assert len(drive.sink.values(SPEED)) == pytest.approx(50, abs=4)
 
 
 def test_a_lossy_bus_costs_little(bench: CanBench) -> None:

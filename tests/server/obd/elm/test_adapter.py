@@ -17,6 +17,7 @@ from server.errors import LinkLost
 from server.obd.backend import Trouble
 from server.obd.elm import adapter as elm_adapter
 from server.obd.elm.adapter import AdapterOptions, ObdAdapter, Question
+from server.obd.elm.port import ReplyGuard
 
 pytest.importorskip("obd", reason="python-OBD (extra obd) is not installed")
 
@@ -317,6 +318,54 @@ def test_supported_pids_come_from_the_bitmaps(adapter, elm) -> None:
     assert adapter.supported([0x33, 0x5C]) == {0x33: False, 0x5C: False}
 
 
+@pytest.mark.parametrize("group", [b"0100", b"0120"])
+def test_a_damaged_bitmap_denies_no_pid(adapter, elm, group: bytes) -> None:
+    """A PID that is denied once is asked no more: a second reply must say the same."""
+    elm.replies[b"0140"] = b"7E8 06 41 40 7A 1C 80 10 \r\r>"  # 5C
+    damaged = {
+        b"0100": b"7E8 06 41 00 BE 3F B8 12 \r\r>",  # 20 is not announced
+        b"0120": b"7E8 06 41 20 80 01 20 00 \r\r>",  # 40 is not announced
+    }
+    reply_once(elm, group, damaged[group])
+    assert adapter.supported([0x0C, 0x5C]) == {0x0C: True, 0x5C: True}
+
+
+ENGINE, GEARBOX = b"7E8 06 41 00 BE 3F B8 13 \r", b"7E9 06 41 00 80 00 00 01 \r"
+
+
+def test_another_ecu_does_not_pass_for_the_engine(elm) -> None:
+    """Noise ate the engine's line twice; what the gearbox has is not what the engine has."""
+    elm.replies[b"0100"] = b"?!x" + ENGINE + GEARBOX + b"\r>"
+    adapter = make(elm.path)
+    adapter.connect()
+    asked = []
+
+    def answer(command: bytes) -> bytes | None:
+        if command.startswith(b"0100"):
+            asked.append(command)
+            return (b"?!x" if len(asked) < 3 else b"") + ENGINE + GEARBOX + b"\r>"
+        return elm.by_table(command)
+
+    elm.answer = answer
+    assert adapter.supported([0x0C]) == {0x0C: True}
+    adapter.close()
+
+
+@pytest.mark.parametrize(("noise", "is_known"), [(b"", True), (b"?!x", False)])
+def test_an_engine_with_a_number_of_its_own_is_taken(elm, noise: bytes, is_known: bool) -> None:
+    """Without noise nobody else has said anything."""
+    engine = ENGINE.replace(b"7E8", b"7EA")
+    elm.replies[b"0100"] = noise + b"\r" * bool(noise) + engine + b"\r>"
+    adapter = make(elm.path)
+    adapter.connect()
+    if is_known:
+        assert adapter.supported([0x0C]) == {0x0C: True}
+    else:
+        with pytest.raises(LinkLost, match="for there is noise"):
+            adapter.supported([0x0C])
+    adapter.close()
+
+
 def test_a_car_that_answers_can_error_is_no_connection(elm) -> None:
     """python-OBD takes CAN ERROR for success (python-OBD#76); here the link is lost."""
     elm.replies[b"0100"] = b"CAN ERROR\r\r>"
@@ -357,6 +406,17 @@ def test_an_adapter_mute_while_connecting_is_lost(elm, mute_from: bytes) -> None
     ):
         adapter.connect()
     adapter.close()
+
+
+def test_only_a_search_is_waited_for_long() -> None:
+    """A prompt that noise ate after a later question costs seconds, not the time of a search."""
+    guard = ReplyGuard(SystemClock(), command_s=3.0, search_s=11.0, connect_s=20.0)
+    guard.url("/dev/ttyX")
+    left_s = {}
+    for request in (b"ATZ", b"0100", b"0120", b"0902"):
+        guard.wrote(request + b"\r")
+        left_s[request] = round(guard.left_s())
+    assert left_s == {b"ATZ": 3, b"0100": 11, b"0120": 3, b"0902": 3}
 
 
 def test_an_absent_port_is_named(tmp_path) -> None:
