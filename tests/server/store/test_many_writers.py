@@ -159,7 +159,9 @@ async def test_many_write_for_the_same_boots(
     """Repeats and overlaps at three gateways at once: each number once, turns in order, and no
     writer ever waits for another in a circle."""
     crowd = Crowd(logs, seed)
-    for _ in range(12):
+    for rounds in range(100):
+        if rounds >= 12 and any(log.overtaken for log in logs):
+            break  # on a busy machine they may come one after the other for a while
         appends = [crowd.append() for _ in range(20)]
         appends += crowd.chance.sample(appends, 8)
         await asyncio.gather(*map(crowd.send, appends))
