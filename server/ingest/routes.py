@@ -106,9 +106,11 @@ class _Readings:
         most_bytes = self._protobuf_bytes if is_protobuf else self._json_bytes
         body = await read_body(scope, receive, most_bytes)
         ingest = self._gateway.ingest
-        ingest.log.check_room(device.id, len(body))
-        batch = read(body, device.id, ingest.clock.now_ns())
-        return JSON, _json.encode(await ingest.store(device, batch))
+        with ingest.turns.let_in():
+            async with ingest.turns.turn():
+                ingest.log.check_room(device.id, len(body))
+                batch = read(body, device.id, ingest.clock.now_ns())
+            return JSON, _json.encode(await ingest.store(device, batch))
 
 
 class _Uplink:

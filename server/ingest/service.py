@@ -17,6 +17,7 @@ from server.clock import Clock
 from server.errors import StoreAway
 from server.ingest.batch import Batch
 from server.ingest.problems import Problem, Problems
+from server.ingest.turns import Turns
 from server.readings import Reading
 from server.store.appends import Append, Appended, Piece
 from server.store.body import decode_places
@@ -86,6 +87,7 @@ class Ingest:
         publisher: told after the commit.
 
     Attributes:
+        turns: whose turn it is to be read.
         on_stored: called after each commit with what was new; never block.
         on_unsure: called with a device where a commit may have happened that nobody saw.
         feed: of several gateways, told after each commit in the publisher's place; it publishes in
@@ -95,6 +97,7 @@ class Ingest:
     def __init__(self, log: DeviceLog, clock: Clock, publisher: Publisher) -> None:
         self.log = log
         self.clock = clock
+        self.turns = Turns(clock)
         self.on_stored: list[OnStored] = []
         self.on_unsure: list[Callable[[str], None]] = []
         self.feed: Callable[[Append, Appended], None] | None = None

@@ -32,7 +32,6 @@ from google.protobuf.message import DecodeError
 from server.answers import BadParameter, Refusal
 from server.clock import Clock
 from server.errors import StaleState, StoreAway
-from server.ingest.decoding import Decoding
 from server.ingest.fields import check_fields
 from server.ingest.limits import (
     AHEAD_NS,
@@ -156,7 +155,6 @@ class Uplinks:
         self._locks: dict[str, asyncio.Lock] = {}
         self._waiting: dict[str, int] = {}
         self._poisoned: set[tuple[str, int]] = set()
-        self._decoding = Decoding(ingest.clock)
 
     @property
     def _clock(self) -> Clock:
@@ -169,7 +167,7 @@ class Uplinks:
             Refusal: it is no uplink of this device; names the field.
             StoreFull, STORE_ERRORS: nothing may be acknowledged; the same again changes nothing.
         """
-        with self._decoding.let_in():
+        with self._ingest.turns.let_in():
             return await self._take_in(device, body)
 
     async def _take_in(self, device: Sender, body: bytes) -> bytes:
@@ -255,7 +253,7 @@ class Uplinks:
         for seq in message.voids:
             work.changed |= state.acks.add(seq)
         if message.packets:
-            async with self._decoding.one_at_a_time:
+            async with self._ingest.turns.turn():
                 await self._packets(device.id, message.packets, work)
         if work.changed:
             append = Append(

@@ -150,6 +150,10 @@ def _store(gateway: Gateway) -> Iterator[Family]:
     log = gateway.ingest.log
     yield _counter("ingest_commits", "Commits of the log of remote devices.", log.commits)
     yield _gauge("ingest_waiting_bytes", "What waits for its commit.", log.waiting_bytes)
+    turns = gateway.ingest.turns
+    yield _gauge("ingest_under_way", "Messages of devices not answered yet.", turns.under_way)
+    words = "Messages of devices told to come again: their answer would have come too late."
+    yield _counter("ingest_turned_away", words, turns.refused)
     words = "Boots tried again because another gateway had written for them."
     yield _counter("commits_overtaken", words, log.overtaken)
     words = "Uplinks decoded again because another gateway had gone on with their device."

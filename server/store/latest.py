@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import NamedTuple
 
 import asyncpg
@@ -36,11 +35,12 @@ REBUILT_NS = 3_600_000_000_000
 """So much of the end of the hot log is read again; a table that was never written has no more."""
 REBUILD_TIMEOUT_S = 60.0
 
+# In one order, so that no two gateways wait for each other.
 _WRITE = """
     INSERT INTO latest AS kept (device, signal, boot, time_ns, value, state, written_ns)
     SELECT *, $7 FROM unnest(
         $1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::float8[], $6::smallint[]
-    )
+    ) AS given (device, signal) ORDER BY given.device COLLATE "C", given.signal
     ON CONFLICT (device, signal) DO UPDATE SET
         boot = excluded.boot, time_ns = excluded.time_ns, value = excluded.value,
         state = excluded.state, written_ns = excluded.written_ns
@@ -207,21 +207,26 @@ class Latest:
 
     async def _write(self) -> None:
         while self._gathered:
-            # In one order, so that no two gateways wait for each other.
-            rows = sorted(islice(self._gathered.items(), WRITE_ROWS))
-            async with self._pool.acquire() as connection:
-                await connection.execute(
-                    _WRITE,
-                    [key[0] for key, _ in rows],
-                    [key[1] for key, _ in rows],
-                    [newest.boot for _, newest in rows],
-                    [newest.time_ns for _, newest in rows],
-                    [newest.value for _, newest in rows],
-                    [newest.state for _, newest in rows],
-                    self._clock.now_ns(),
-                )
-            for key, newest in rows:
-                if self._gathered.get(key) is newest:
-                    del self._gathered[key]
-            if len(rows) < WRITE_ROWS:
+            # All at once: a dict is looked through from where it once began, past all that has
+            # been taken out of it since.
+            gathered = list(self._gathered.items())
+            for begin in range(0, len(gathered), WRITE_ROWS):
+                await self._write_rows(gathered[begin : begin + WRITE_ROWS])
+            if len(gathered) < WRITE_ROWS:
                 return
+
+    async def _write_rows(self, rows: Sequence[tuple[tuple[str, int], Newest]]) -> None:
+        async with self._pool.acquire() as connection:
+            await connection.execute(
+                _WRITE,
+                [key[0] for key, _ in rows],
+                [key[1] for key, _ in rows],
+                [newest.boot for _, newest in rows],
+                [newest.time_ns for _, newest in rows],
+                [newest.value for _, newest in rows],
+                [newest.state for _, newest in rows],
+                self._clock.now_ns(),
+            )
+        for key, newest in rows:
+            if self._gathered.get(key) is newest:
+                del self._gathered[key]

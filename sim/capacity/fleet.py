@@ -95,7 +95,7 @@ class Site:
 
 
 REFUSE_AFTER_S, ALWAYS_TAKEN = 5.0, 64
-"""What gateways do with uplinks: server/ingest/decoding.py. Columns cost too little to need it."""
+"""What gateways do: server/ingest/turns.py."""
 OWN_CONNECTIONS = 8
 """Of a gateway beside its pool: device log, own links' log, compactor, leases, changes, feed; two
 of a bus by NOTIFY. tests/deploy/test_pgbouncer.py counts them."""

@@ -286,3 +286,43 @@ async def test_a_flood_of_unknown_keys_costs_few_queries(
     clock.now_s += 2 / UNKNOWN_PER_S
     assert await registry.identify(another.key) is not None
     assert await registry.identify("vtg_dev_\0_x") is None
+
+
+async def test_what_is_changed_by_hand_is_found(
+    registry: Registry, pool: asyncpg.Pool, clock: HandClock
+) -> None:
+    """Whatever column a command or a person changes in the tables, for one device of many."""
+    keys = {name: (await registry.register(name))[1] for name in ("esp-1", "esp-2", "esp-3")}
+    changes = (
+        "UPDATE devices SET active = false WHERE id = 'esp-2'",
+        "UPDATE devices SET active = true, name = 'Renamed' WHERE id = 'esp-2'",
+        "UPDATE device_keys SET expires_ns = 1 WHERE device = 'esp-2'",
+        "UPDATE device_keys SET expires_ns = NULL WHERE device = 'esp-2'",
+        "UPDATE device_keys SET revoked_ns = 1 WHERE device = 'esp-2'",
+    )
+    good = [False, True, False, True, False]
+    for change, is_good in zip(changes, good, strict=True):
+        async with pool.acquire() as connection:
+            await connection.execute(change)
+        clock.now_s += REFRESH_S + 1
+        assert await registry.authenticate(keys["esp-1"].key)
+        found = await registry.authenticate(keys["esp-2"].key)
+        assert (found is not None) is is_good, change
+    assert [device.name for device in await registry.devices()][1] == "Renamed"
+    assert await registry.authenticate(keys["esp-3"].key)
+
+
+async def test_tables_that_did_not_change_are_not_read_again(
+    pool: asyncpg.Pool, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand devices would hold up everything else each time."""
+    registry = Registry(pool, clock)
+    _, minted = await registry.register("esp-1")
+    clock.now_s += REFRESH_S + 1
+    assert await registry.authenticate(minted.key)
+    before = registry._entries
+    for _ in range(3):
+        clock.now_s += REFRESH_S + 1
+        assert await registry.authenticate(minted.key)
+    assert registry._entries is before
+    await registry.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import struct
 import sys
@@ -16,6 +17,7 @@ from structlog.testing import capture_logs
 from server.clock import SystemClock
 from server.devices.registry import Registry
 from server.gateway import Gateway
+from server.ingest.turns import ALWAYS_TAKEN
 from server.store import devicelog
 from server.store.connection import connect
 from server.store.embedded import EmbeddedPostgres
@@ -244,6 +246,34 @@ async def test_a_stop_answers_what_it_took(database_url: str) -> None:
     taken = sum(getattr(answer, "status_code", 0) == 200 for answer in answers)
     assert len(await stored(database_url)) >= 10 * taken
     await sender.http.aclose()
+
+
+async def test_an_overloaded_gateway_tells_devices_to_come_again(
+    gateway: Gateway, sender: Sender, database_url: str
+) -> None:
+    """What would be answered too late is refused at once, whatever its form, and taken later."""
+    turns = gateway.ingest.turns
+    logger = Logger(9)
+    logger.drive(100)
+    messages = [
+        ("/ingest", batch(1, 1)),
+        ("/ingest/batch", batch(2, 10)),
+        ("/uplink", logger.uplink()),
+    ]
+    with contextlib.ExitStack() as others:
+        for _ in range(ALWAYS_TAKEN):
+            others.enter_context(turns.let_in())
+        with turns.let_in():
+            await asyncio.sleep(0.2)  # so slowly is one done: 64 would take 7 s
+        for path, body in messages:
+            answer = await sender.post(path, body)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert "messages are under way" in answer.json()["found"]
+    assert turns.refused == len(messages)
+    assert await stored(database_url) == []
+    for path, body in messages:
+        assert (await sender.post(path, body)).status_code == 200
+    assert len(await stored(database_url)) == 11 + len(truth(100))
 
 
 async def test_the_registry_is_asked_without_a_database(database_url: str) -> None:
