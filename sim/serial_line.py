@@ -8,8 +8,9 @@ rig attaches (a PTY, a TCP socket, a real UART, or a test).
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import simpy
 
@@ -46,6 +47,7 @@ class Direction:
         self._to_host = to_host
         self._free_at_s = 0.0
         self._last_s = 0.0
+        self._under_way: deque[bytes] = deque()
         self.receiver: Receiver | None = None
         self.faults: list[Fault] = []
         self.sent_bytes = 0
@@ -97,15 +99,18 @@ class Direction:
                 arrival_s = math.ceil(arrival_s / frame_s - 1e-9) * frame_s
         else:
             arrival_s = start_s + delay_s
-        if line.is_tcp:
-            if self._last_s > now_s:
-                arrival_s = max(arrival_s, self._last_s + len(data) / CATCH_UP_BYTES_PER_S)
-            self._last_s = arrival_s
-        event = line.env.timeout(max(0.0, arrival_s - now_s), data)
+        if line.is_tcp and self._last_s > now_s:
+            arrival_s = max(arrival_s, self._last_s + len(data) / CATCH_UP_BYTES_PER_S)
+        # Pieces of one transmission, and cut ones, need another time on the line than the fault
+        # that held them knew of: nothing overtakes what was sent before it, on any wire.
+        arrival_s = self._last_s = max(arrival_s, self._last_s)
+        self._under_way.append(data)
+        event = line.env.timeout(max(0.0, arrival_s - now_s))
         event.callbacks.append(self._arrive)
 
-    def _arrive(self, event: simpy.Event) -> None:
-        data: Any = event.value
+    def _arrive(self, _event: simpy.Event) -> None:
+        # Not the event's own: of equal instants one may be rounded to just before the other.
+        data = self._under_way.popleft()
         line = self._line
         if line.hung_up or self.receiver is None:
             self.dropped_bytes += len(data)
@@ -129,7 +134,8 @@ class SerialLine:
         connections: of a line that stands for a TCP server: those that may be open.
         keep_alive: of a TCP connection: how its client finds out that the device is gone; None: by
             the first answer that it gets once the device can be reached again.
-        is_tcp: whether it is a TCP connection: nothing overtakes what was sent on it before.
+        is_tcp: whether it is a TCP connection: what had to wait comes at a network's pace, not all
+            in one instant.
         unreachable: above 0, no connection comes about; those that are there know nothing of it.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -130,6 +131,32 @@ def test_stall_holds_everything_and_lets_it_go_at_its_end(world: Any) -> None:
     held = [at_s for (at_s, _), (s, _) in zip(world.at_host, REPLIES, strict=True) if 10 < s < 20]
     assert len(held) == 100
     assert all(at_s == pytest.approx(20.0) for at_s in held)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("reorder", "stall"),
+        ("stall", "reorder"),
+        ("duplicate", "stall"),
+        ("stall", "duplicate"),
+        ("stall", "truncate"),
+    ],
+)
+def test_no_other_fault_lets_a_transmission_overtake_what_is_held(
+    make_world: Callable[..., Any], first: str, second: str
+) -> None:
+    """Not even by what a line needs for its bytes: neighbours stay neighbours in the burst."""
+    world = make_world(paced=True)
+    for index, kind in enumerate((first, second)):
+        share = {} if kind == "stall" else {"probability_pct": 30.0}
+        world.strike(kind, 0.5, 20.0, index=index, **share)
+    for number in range(500):
+        world.send(1.0 + 0.03 * number, b"%04d:position" % number)
+    world.env.run(until=100.0)
+    whole = [int(data[:4]) for _, data in world.at_host if len(data) >= 4]
+    assert len(whole) > 400
+    assert all(later >= before - 1 for before, later in pairwise(whole))
 
 
 def test_two_faults_on_one_line_end_apart(world: Any) -> None:
