@@ -63,8 +63,8 @@ class CapacityCommand:
         site("--gateways", type=count, help="of a cell (as many as it needs)")
         site("--database-cores", type=count, default=16, help="of a primary (16)")
         site("--latest-s", type=positive, default=5.0, help="[store] latest_s (5)")
-        text = "a gateway refuses what would wait so long; 0: never (codec: 5, columns: never)"
-        site("--refuse-after-s", type=_limit, help=text)
+        text = "a gateway refuses what would wait so long; 0: never (5)"
+        site("--refuse-after-s", type=_limit, default=5.0, help=text)
         text = "count with this figure instead"
         site("--set", action="append", default=[], metavar="NAME=VALUE", help=text)
         storm = parser.add_argument_group("simulation").add_argument
@@ -79,7 +79,6 @@ class CapacityCommand:
 
     def run(self, arguments: argparse.Namespace) -> int:
         from sim.capacity import Fleet, Site, plan, read_figures
-        from sim.capacity.fleet import ALWAYS_TAKEN, REFUSE_AFTER_S
 
         figures = _replaced(read_figures(), arguments.set)
         try:
@@ -97,16 +96,12 @@ class CapacityCommand:
             )
         except ValueError as error:
             raise CapacityUsageError(str(error)) from error
-        refuse_after_s = arguments.refuse_after_s
-        if refuse_after_s is None and fleet.is_codec:
-            refuse_after_s = REFUSE_AFTER_S
         site = Site(
             zones=arguments.zones,
             database_cores=arguments.database_cores,
             latest_s=arguments.latest_s,
             gateways=arguments.gateways,
-            refuse_after_s=refuse_after_s,
-            always_taken=ALWAYS_TAKEN,
+            refuse_after_s=arguments.refuse_after_s,
         )
         try:
             found = plan(fleet, site, figures)

@@ -59,6 +59,10 @@ class Fleet:
         return self.wire == CODEC
 
 
+REFUSE_AFTER_S, ALWAYS_TAKEN = 5.0, 64
+"""What gateways do: server/ingest/turns.py."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """Machines and settings.
@@ -89,13 +93,11 @@ class Site:
     pool: int = 5
     connections: int = 4000
     latest_s: float = 5.0
-    refuse_after_s: float | None = None
-    always_taken: int = 0
+    refuse_after_s: float | None = REFUSE_AFTER_S
+    always_taken: int = ALWAYS_TAKEN
     replicas: int = 1
 
 
-REFUSE_AFTER_S, ALWAYS_TAKEN = 5.0, 64
-"""What gateways do: server/ingest/turns.py."""
 OWN_CONNECTIONS = 8
 """Of a gateway beside its pool: device log, own links' log, compactor, leases, changes, feed; two
 of a bus by NOTIFY. tests/deploy/test_pgbouncer.py counts them."""

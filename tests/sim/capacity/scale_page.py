@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sim.capacity import Fleet, Plan, Site, plan, read_figures
-from sim.capacity.fleet import ALWAYS_TAKEN, REFUSE_AFTER_S
+from sim.capacity.fleet import REFUSE_AFTER_S
 from sim.capacity.tables import Cells, demand, figures, limits, markdown, text, trials
 from sim.capacity.trial import OUTAGE, ZONE, Trial, run
 
@@ -72,8 +72,8 @@ def _storms(wire: str) -> Sequence[Cells]:
         ]
     outcomes = [run(found, FIGURES, case, most_vehicles=2500) for case in cases]
     if wire == CODEC:
-        site = Site(gateways=gateways, refuse_after_s=REFUSE_AFTER_S, always_taken=ALWAYS_TAKEN)
-        outcomes.append(run(plan(fleet, site, FIGURES), FIGURES, cases[0]))
+        site = Site(gateways=gateways, refuse_after_s=None)
+        outcomes.insert(0, run(plan(fleet, site, FIGURES), FIGURES, cases[0]))
     lines = list(trials(outcomes))
     if wire == CODEC:
         name, *rest = lines[-1]
