@@ -40,10 +40,10 @@ Exit code 1: something failed (database away, port busy, embedded PostgreSQL gon
 configuration is wrong.
 """
 
-GARBAGE_LOOKED_FOR = (50_000, 20, 100)
-"""After so many new objects Python looks for garbage among them, and each so many times among older
-ones. Its own 700 are fewer than those of the requests that share a commit: none of them is garbage,
-all of them become older ones, and a fleet's gateway spends a quarter of its time looking."""
+LOOKS_FOR_GARBAGE_AFTER = 50_000
+"""So many new objects more than went away; Python's own 700 are fewer than those of the requests
+that share a commit. None of these is garbage, all of them would be looked through again and again:
+a fleet's gateway spent a quarter of its time so."""
 
 
 class ServeCommand:
@@ -209,7 +209,7 @@ async def _until_signal(
         # is a tenth of the work of ingest, and half of its longest delays.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(*GARBAGE_LOOKED_FOR)
+        gc.set_threshold(LOOKS_FOR_GARBAGE_AFTER)
         notifier.ready(f"listening on {url}")
         print(f"listening on {url}", flush=True)
 
