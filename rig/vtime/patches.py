@@ -32,7 +32,10 @@ _installed = False
 
 
 def install() -> None:
-    """Replace clocks, sleeping, locks, threads, `select`, connections and entropy. Idempotent."""
+    """Replace clocks, sleeping, locks, threads, `select`, connections and entropy. Idempotent.
+
+    `os.open` tells a port that it was opened.
+    """
     global _installed
     if _installed:
         return
@@ -40,6 +43,7 @@ def install() -> None:
     _patch_clocks()
     _patch_threads()
     _patch_select()
+    _patch_open()
     _patch_entropy()
     tcp.patch(lambda: state.kernel)
 
@@ -148,6 +152,19 @@ def _patch_threads() -> None:
         return not part.over
 
     thread.start, thread.join, thread.is_alive = start, join, is_alive
+
+
+# -- ports -----------------------------------------------------------------------------------------
+def _patch_open() -> None:
+    real_open = os.open
+
+    def virtual_open(*args: Any, **options: Any) -> int:
+        descriptor = real_open(*args, **options)
+        if state.kernel is not None:
+            ports.opened(descriptor)
+        return descriptor
+
+    os.open = _as_builtin(virtual_open)
 
 
 # -- select ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any
 
 from rig.vtime import tcp
 from rig.vtime.kernel import Kernel, Part, Wait
-from rig.walltime.pty import PtyPort
+from rig.walltime.pty import READ_BYTES, PtyPort
 from sim.serial_line import SerialLine
 
 TTY_BYTES = 4095  # what a line discipline holds for a reader; more waits in a queue of the kernel
@@ -81,6 +81,14 @@ def watched_by_loop(descriptor: int) -> None:
         port.read_by(None)
 
 
+def opened(descriptor: int) -> None:
+    """Take note that a client has opened a port just now, if it is one."""
+    status = os.fstat(descriptor)
+    port = _by_device.get(status.st_rdev) if stat.S_ISCHR(status.st_mode) else None
+    if port is not None:
+        port.opened()
+
+
 class VirtualPort(PtyPort):
     """A `PtyPort` that wakes the threads waiting in `select` at the instant of an arrival.
 
@@ -112,6 +120,20 @@ class VirtualPort(PtyPort):
     def let_go(self) -> None:
         self.read_by(None)
         super().let_go()
+
+    def opened(self) -> None:
+        """Forget what nobody had read when the port was closed, and what came from then on.
+
+        A driver drops it at the last close. Our own descriptor would keep 64 KiB of it: a client
+        that opens the port anew to get rid of noise would meet that noise again.
+        """
+        if self._slave < 0:
+            return  # nobody had it, so nothing was kept
+        self._kernel.settle()
+        self._backlog.clear()
+        self._line.unread(0)
+        while self._unread_bytes():
+            os.read(self._slave, READ_BYTES)
 
     def wait(self, wait: Wait) -> None:
         """Let `wait` fire at the next arrival."""

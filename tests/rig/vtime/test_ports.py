@@ -315,6 +315,35 @@ def test_a_flood_beyond_the_backlog_is_counted(play: Play) -> None:
     assert played.lines[1].split()[1] == "69631"
 
 
+def test_who_opens_a_port_finds_nothing_old(play: Play) -> None:
+    """A driver drops at the last close what nobody has read, and keeps nothing while it is closed:
+    not even what a port has no room for, and would take later."""
+    played = play(
+        """
+        line, port, path = make_port(paced=False)
+
+        def body():
+            with serial.Serial(path) as client:
+                time.sleep(2)
+                log(client.in_waiting)
+            time.sleep(1)
+            with serial.Serial(path, timeout=1) as client:
+                log(client.in_waiting)
+                log(client.read(100))
+
+        async def main():
+            at(1, lambda: line.write(b"noise" * 4000))
+            at(2.5, lambda: line.write(b"nobody is there"))
+            at(3.5, lambda: line.write(b"news"))
+            await asyncio.to_thread(body)
+
+        play(main)
+        """,
+        prologue=SERIAL,
+    )
+    assert played.lines == ["2 4095", "3 0", "4 b'news'"]
+
+
 def test_hang_up_and_replug(play: Play) -> None:
     """A pulled cable raises SerialException at once; replugged, the same path is a new port."""
     played = play(
