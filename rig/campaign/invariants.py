@@ -20,8 +20,6 @@ from rig.scenario.model import Scenario
 from sim.network import LINUX_RTO_S, KeepAlive, next_retransmission_s
 
 KILL = "gateway_kill"
-PAUSE = "gateway_pause"
-PILED_UP_S = 8.0  # until what has piled up at a port is read; docs/known-issues.md, 3
 REST = "rest"
 """The last phase of a drawn drive: no fault is near, everything must be as ever."""
 
@@ -258,8 +256,6 @@ def _ends(scenario: Scenario, link: str) -> list[float]:
 def recovery_s(scenario: Scenario, link: str) -> float:
     """Return how long after a fault's end a link may take: while others go on, it cannot come."""
     base_s = RECOVERY_S[link] + _sent_again_s(scenario, link)
-    if any(fault.kind == PAUSE for fault in scenario.faults):
-        base_s += PILED_UP_S
     windows = [window for fault in _strikes(scenario, link) for window in fault.windows]
     if link == "gps":
         windows += _without_fix(scenario)

@@ -43,7 +43,7 @@ class CampaignCommand:
       telerig campaign mine --base scenarios/tunnel.scenario.yaml --runs 500
       telerig campaign main --draw 17                   print the scenario of run 17
       telerig campaign main --again                     drive what failed once more
-      telerig campaign main --explain 17 --because 'docs/known-issues.md, 3'
+      telerig campaign main --explain 17 --because 'docs/known-issues.md, 2'
       telerig campaign main --executor dask://10.0.0.5:8786 --runs 10000
 
     exit code: 0 no failure without an explanation, 1 there are some, 2 an option is wrong
