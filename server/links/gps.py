@@ -29,7 +29,7 @@ from server.config_section import Section, Where
 from server.errors import LinkLost
 from server.links.base import Link, LinkReport
 from server.links.link_port import QUIET_S, LinkPort
-from server.links.nmea import DATE_FLOOR, EpochAssembler, Fix
+from server.links.nmea import DATE_FLOOR, QUIET_LIMIT_S, EpochAssembler, Fix
 from server.links.nmea_lines import SentenceSplitter, has_checksum
 from server.links.nmea_sentence import SentenceError, read_sentence
 from server.links.reader_thread import ReaderThread
@@ -99,6 +99,7 @@ class GpsLink(Link):
         self._state: str | None = None  # last report: "" is up, else the reason; None is none yet
         self._epoch_s = 0.0  # monotonic instant of the last epoch
         self._epoch_bytes = 0  # received by then
+        self._sound_s = 0.0  # monotonic instant of the last sentence with a right checksum
 
     @classmethod
     def parse(cls, name: str, table: Mapping[str, Any], where: Where) -> GpsOptions:
@@ -148,6 +149,10 @@ class GpsLink(Link):
             received_ns = self.clock.now_ns()
             for raw in self._splitter.feed(chunk):
                 self._take_sentence(raw, received_ns, now_s)
+            if now_s - self._sound_s > QUIET_LIMIT_S:
+                # Damaged sentences alone: those that the open epoch still waits for are among them.
+                for fix in self._epochs.tick(now_s):
+                    self._hand_on(fix, now_s)
         missing_s = now_s - self._epoch_s
         if missing_s > self.options.silence_s:
             raise LinkLost(self._silence())
@@ -159,6 +164,7 @@ class GpsLink(Link):
         if not has_checksum(raw):
             self._counts["sentences_bad_checksum"] += 1
             return
+        self._sound_s = now_s
         try:
             sentence = read_sentence(raw)
         except SentenceError:

@@ -23,7 +23,7 @@ _EPOCH_ORDINAL = datetime.date(1970, 1, 1).toordinal()
 _RECENT_EPOCHS = 4  # epochs that may still take sentences; beyond that a sentence is stale
 _LEARN_EPOCHS = 4  # a kind is expected if one of the last epochs had it: a lost line unlearns none
 _STALE_NS = 2 * NS_PER_S  # older than the newest epoch by less: late, not a clock set back
-_QUIET_LIMIT_S = 0.8  # longest pause that a burst may have, once it has shown shorter ones
+QUIET_LIMIT_S = 0.8  # longest pause that a burst may have, once it has shown shorter ones
 _ROLLOVER_DAYS = 1024 * 7
 _HALF_DAY_NS = NS_PER_DAY // 2
 _DATE_HOLDS_S = 6 * 3600.0  # longest silence over which a date can be carried on without doubt
@@ -131,7 +131,10 @@ class EpochAssembler:
         return fixes
 
     def tick(self, now_s: float) -> list[Fix]:
-        """Give out the open epoch if nothing came for `quiet_s`. Call it when a read times out."""
+        """Give out the open epoch if nothing came for `quiet_s`.
+
+        Call it when a read times out, and when all that has come for `QUIET_LIMIT_S` was damaged.
+        """
         newest = self._newest
         if newest is None or newest.given or now_s - newest.last_s < self._quiet_s:
             return []
@@ -170,7 +173,7 @@ class EpochAssembler:
             # What it would add (altitude, dilution) is lost for this epoch, which was given out by
             # the quiet line: this line pauses for longer.
             self.counters["sentences_late"] += 1
-            self._quiet_s = min(2 * self._quiet_s, _QUIET_LIMIT_S)
+            self._quiet_s = min(2 * self._quiet_s, QUIET_LIMIT_S)
             if epoch.learnt and epoch is self._newest:
                 self._history.pop()
                 self._learn(epoch.sentences)

@@ -208,6 +208,33 @@ def test_a_flood_is_told_from_silence(sink, report) -> None:
             link.take(b"")
 
 
+def test_damaged_sentences_do_not_hold_a_position_up(sink, report) -> None:
+    """What a position still waits for got lost, and so did all that came since: the line is never
+    quiet, and no later epoch begins."""
+
+    class Later(SystemClock):
+        now_s = 0.0
+
+        def monotonic_s(self) -> float:
+            return self.now_s
+
+    clock = Later()
+    link = GpsLink("gps", GpsOptions("/dev/ttyX"), sink=sink, clock=clock, report=report)
+    link.take(burst(26) + burst(27))
+    rmc, gga = burst(28).splitlines(True)
+    clock.now_s = 1.0
+    link.take(rmc)
+    link.take(gga.replace(b"4404", b"4405"))
+    told_s = []
+    for step in range(1, 12):
+        clock.now_s = 1.0 + 0.1 * step
+        link.take(burst(29).replace(b"4404", b"4405"))
+        if len(sink.batches) == 3:
+            told_s.append(clock.now_s)
+    assert told_s[:1] == [pytest.approx(1.9)]
+    assert len(sink.batches) == 3
+
+
 def test_a_value_out_of_range_is_left_out() -> None:
     """An altitude of 90 km is no altitude; the rest of the fix is kept."""
     counters: Counter[str] = Counter()
