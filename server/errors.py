@@ -171,11 +171,13 @@ class StoreFull(StoreError):  # noqa: N818 (named for what happened)
 
     Attributes:
         one_device: True where one device alone has filled its share.
+        again_s: whole seconds after which there is room, about.
     """
 
-    def __init__(self, message: str, *, one_device: bool) -> None:
+    def __init__(self, message: str, *, one_device: bool, again_s: int = 1) -> None:
         super().__init__(message)
         self.one_device = one_device
+        self.again_s = again_s
 
 
 class StoreAway(StoreError, ConnectionError):  # noqa: N818 (named for what happened)

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from server.gateway import Gateway
 
 _PROTOBUF_TYPES = (PROTOBUF, "application/protobuf", "application/vnd.google.protobuf")
-RETRY_FULL_S = 1
 RETRY_AWAY_S = 2
 _SAME_AGAIN = (
     "Answered after the commit; the same request again changes nothing. The body may be compressed"
@@ -70,7 +69,7 @@ class _Endpoint:
             raise
         except StoreFull as error:
             status = 429 if error.one_device else 503
-            raise _later(status, "room for it", str(error), RETRY_FULL_S) from error
+            raise _later(status, "room for it", str(error), error.again_s) from error
         except (StoreAway, *DATABASE_ERRORS) as error:
             expected = "a commit of the database"
             raise _later(503, expected, str(error) or "no answer", RETRY_AWAY_S) from error

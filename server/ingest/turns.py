@@ -66,6 +66,7 @@ class Turns:
             raise StoreFull(
                 f"{self.under_way} messages are under way, one is done each {mean_s * 1000:.1f} ms",
                 one_device=False,
+                again_s=round(LONGEST_WAIT_S),
             )
         if not self.under_way:
             self._ended_s = self._clock.monotonic_s()
