@@ -103,7 +103,11 @@ def limits_of(scenario: Scenario) -> tuple[Limits, list[str]]:
         if fault.kind in TELLING_TIME:
             for name in _OF_TIME[fault.link]:
                 limits.pop(name, None)
-    if any(_is_late(scenario, link) for link in ("can", "obd")) or _repeats_answers(scenario):
+    if (
+        any(_is_late(scenario, link) for link in ("can", "obd"))
+        or _repeats_answers(scenario)
+        or _moves_instants(scenario)
+    ):
         limits.pop("readings.doubled", None)
     if any(fault.link == "gps" and fault.kind in LATE_EPOCHS for fault in scenario.faults):
         for name in ("mesh.fidelity.max", "mesh.invented"):
@@ -143,6 +147,18 @@ def _repeats_answers(scenario: Scenario) -> bool:
     """Whether an answer that the line has doubled may pass for the next one's, too (7)."""
     return any(
         fault.link == "obd" and fault.kind == "duplicate" and fault.word("direction") != TO_DEVICE
+        for fault in scenario.faults
+    )
+
+
+def _moves_instants(scenario: Scenario) -> bool:
+    """Whether a damaged sentence may bear the instant of another epoch, which is stored as well.
+
+    NMEA's checksum is the XOR of the bytes: where one bit of the time and the same bit of another
+    byte are flipped it is right, and 08:00:28.8 has become 08:00:08.8. Only flipped bits do that.
+    """
+    return any(
+        fault.link == "gps" and fault.kind == "corrupt" and fault.word("direction") != TO_DEVICE
         for fault in scenario.faults
     )
 

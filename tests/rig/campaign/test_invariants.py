@@ -111,6 +111,25 @@ def test_an_answer_may_pass_for_the_next_one(
     assert ("readings.doubled" in struck) is is_told_apart
 
 
+@pytest.mark.parametrize(
+    ("fault", "keeps_its_instant"),
+    [
+        ({"corrupt": "5 %"}, False),
+        ({"corrupt": {"probability": "5 %", "direction": "both"}}, False),
+        ({"corrupt": {"probability": "5 %", "direction": "to_device"}}, True),
+        ({"truncate": "5 %"}, True),
+        ({"duplicate": "5 %"}, True),
+    ],
+)
+def test_flipped_bits_may_move_an_epoch_to_the_instant_of_another(
+    fault: Document, keeps_its_instant: bool
+) -> None:
+    """And its checksum is right. To the bit, nothing is in the store twice even so."""
+    struck = limits({"at": "5 s", "on": "gps", **fault, "for": "5 s"})
+    assert ("readings.doubled" in struck) is keeps_its_instant
+    assert struck["readings.stored.doubled"] == {"equals": "0"}
+
+
 def test_a_receiver_finds_its_first_position_before_it_comes_back() -> None:
     """It is switched on 12 s before the drive, and sees no sky in a tunnel."""
     tunnel = {"at": "5 s", "on": "gps", "tunnel": "2 s"}
