@@ -26,6 +26,9 @@ REST = "rest"
 RECOVERY_S: Mapping[str, float] = {"obd": 15.0, "gps": 6.0, "can": 4.0, "esp32": 80.0, "mesh": 70.0}
 """From the last fault's end to the next reading. Boards and radios pause between their tries; a
 handshake with an adapter that began in noise has to fail before the next one can begin."""
+LOST_SEARCH_S = 2.5
+"""More for an ELM327 whose first question gets lost: it is waited for as long as a search may take
+(11 s), then comes the link's pause (2 s) and a handshake (4.4 s). docs/known-issues.md, 3."""
 STALE_S: Mapping[str, float] = {"obd": 3.0, "gps": 0.6}
 GPS_STALE_AGE_S = 3.0  # whatever the receiver's rate
 WRONGLY_STALE_S = 0.1
@@ -50,6 +53,8 @@ ALTERING = frozenset(
     }
 )  # fmt: skip
 """Kinds after which the bytes between two line ends are not those that a device sent."""
+EATING = frozenset({"drop", "corrupt", "truncate", "baud_mismatch", "mute"})
+"""Kinds with which a byte may not come at all, or not as what it was."""
 TELLING_TIME = frozenset({"clock_jump", "clock_drift", "leap_second", "gps_week_rollover"})
 """Kinds with which a receiver or a board says a wrong time: what it measured then stands at another
 instant, perhaps at one that comes again, and cannot be compared with what was true there."""
@@ -151,6 +156,12 @@ def _repeats_answers(scenario: Scenario) -> bool:
     )
 
 
+def _eats_bytes(scenario: Scenario) -> bool:
+    """Whether a question to an ELM327 may get lost, or the prompt after its answer."""
+    faults = scenario.faults if scenario.world.obd.can is None else ()
+    return any(fault.link == "obd" and fault.kind in EATING for fault in faults)
+
+
 def _moves_instants(scenario: Scenario) -> bool:
     """Whether a damaged sentence may bear the instant of another epoch, which is stored as well.
 
@@ -186,7 +197,10 @@ def _pauses(scenario: Scenario) -> bool:
 
 def _store_recovery_s(scenario: Scenario) -> float:
     """Return how long after a fault of the database the next commit may come."""
-    windows = sorted(window for fault in scenario.faults for window in fault.windows)
+    windows = [window for fault in scenario.faults for window in fault.windows]
+    if set(scenario.needs) == {"gps"}:
+        windows += _without_fix(scenario)
+    windows.sort()
     ends = [end_s for f in scenario.faults if f.link == "database" for _, end_s in f.windows]
     flush_s = (scenario.gateway.flush_ms or USUAL_FLUSH_MS) / 1000
     # Where nothing comes in there is nothing to commit: while a link is away, or a packet fills.
@@ -272,6 +286,8 @@ def _ends(scenario: Scenario, link: str) -> list[float]:
 def recovery_s(scenario: Scenario, link: str) -> float:
     """Return how long after a fault's end a link may take: while others go on, it cannot come."""
     base_s = RECOVERY_S[link] + _sent_again_s(scenario, link)
+    if link == "obd" and _eats_bytes(scenario):
+        base_s += LOST_SEARCH_S
     windows = [window for fault in _strikes(scenario, link) for window in fault.windows]
     if link == "gps":
         windows += _without_fix(scenario)

@@ -8,7 +8,7 @@ import pytest
 
 from rig.campaign.document import Document, scenario_of
 from rig.campaign.draw import complete
-from rig.campaign.invariants import RECOVERY_S, recovery_s
+from rig.campaign.invariants import LOST_SEARCH_S, RECOVERY_S, recovery_s
 
 PHASES = [
     {"cruise": {"speed": "50 km/h", "for": "60 s"}},
@@ -138,6 +138,37 @@ def test_a_receiver_finds_its_first_position_before_it_comes_back() -> None:
     assert recovery_s(cold, "gps") == pytest.approx(RECOVERY_S["gps"] + (25 - 12 + 2) - 7)
     warm = scenario_of(complete(document(tunnel, world={"gps": {"cold_start": "11 s"}})))
     assert recovery_s(warm, "gps") == pytest.approx(RECOVERY_S["gps"])
+
+
+def test_without_a_position_there_is_nothing_to_commit() -> None:
+    """A receiver alone, 13 s from its first position when the database is back after 8 s."""
+    down = {"at": "5 s", "on": "database", "database_down": "3 s"}
+    world = {"gps": {"cold_start": "25 s"}}
+    cold = limits(down, needs=["gps"], world=world)["store.recovery.max"]["max"]
+    warm = limits(down, needs=["gps"])["store.recovery.max"]["max"]
+    both = limits(down, world=world)["store.recovery.max"]["max"]
+    assert float(cold.split()[0]) - float(warm.split()[0]) == pytest.approx(25 - 12 - 8)
+    assert both == warm
+
+
+@pytest.mark.parametrize(
+    ("fault", "more", "extra_s"),
+    [
+        ({"truncate": "20 %"}, {}, LOST_SEARCH_S),
+        ({"truncate": {"probability": "20 %", "direction": "to_device"}}, {}, LOST_SEARCH_S),
+        ({"mute": "true"}, {}, LOST_SEARCH_S),
+        ({"stall": "true"}, {}, 0.0),
+        ({"drop": "5 %"}, {"world": {"obd": {"over": "can", "door": "slcan"}}}, 0.0),
+    ],
+)
+def test_a_first_question_that_gets_lost_costs_a_search(
+    fault: Document, more: Document, extra_s: float
+) -> None:
+    """An ELM327 that searches may say nothing for as long as that takes."""
+    scenario = scenario_of(
+        complete(document({"at": "5 s", "on": "obd", **fault, "for": "5 s"}, **more))
+    )
+    assert recovery_s(scenario, "obd") == pytest.approx(RECOVERY_S["obd"] + extra_s)
 
 
 def test_a_receiver_that_is_late_leaves_the_radios_rows_alone() -> None:
