@@ -101,11 +101,18 @@ class Direction:
             arrival_s = start_s + delay_s
         if line.is_tcp and self._last_s > now_s:
             arrival_s = max(arrival_s, self._last_s + len(data) / CATCH_UP_BYTES_PER_S)
-        # Pieces of one transmission, and cut ones, need another time on the line than the fault
-        # that held them knew of: nothing overtakes what was sent before it, on any wire.
+        self._arrive_at(arrival_s, data)
+
+    def _arrive_at(self, arrival_s: float, data: bytes) -> None:
+        """Let `data` arrive then, or with what was sent before it: no wire lets it overtake.
+
+        Pieces of one transmission, and cut ones, need another time on the line than the fault that
+        held them knew of.
+        """
+        env = self._line.env
         arrival_s = self._last_s = max(arrival_s, self._last_s)
         self._under_way.append(data)
-        event = line.env.timeout(max(0.0, arrival_s - now_s))
+        event = env.timeout(max(0.0, arrival_s - env.now))
         event.callbacks.append(self._arrive)
 
     def _arrive(self, _event: simpy.Event) -> None:

@@ -23,6 +23,4 @@ class PlayedLine(SerialLine):
 
 class _AtOnce(Direction):
     def _transmit(self, delay_s: float, data: bytes, share: float = 1.0) -> None:
-        callbacks = self._line.env.timeout(delay_s, data).callbacks
-        assert callbacks is not None
-        callbacks.append(self._arrive)
+        self._arrive_at(self._line.env.now + delay_s, data)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from sim.can.confinement import ErrorState
 from sim.can.faults import ErrorKind
-from sim.can.frame import CanFrame
 from sim.socketcand.queue import MOST_FRAMES
 from sim.socketcand.server import MOST_CLIENTS
 from tests.sim.socketcand.conftest import Daemon
@@ -234,5 +233,4 @@ def test_faults_on_the_line_keep_the_order(daemon: Daemon) -> None:
     client.say("< send 101 0 >")
     client.pipe.to_device.faults.remove(late)
     client.say("< send 102 0 >", for_s=0.1)
-    assert {frame.arbitration_id for frame in daemon.heard} == {0x101, 0x102}
-    assert daemon.heard[0] == CanFrame(0x102)
+    assert [frame.arbitration_id for frame in daemon.heard] == [0x101, 0x102]
