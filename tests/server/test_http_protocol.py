@@ -18,7 +18,7 @@ import server.http_protocol as http_protocol
 from server.clock import SystemClock
 from server.gateway import Gateway
 from server.http_protocol import FILES_RESERVE, HEAD_BYTES, Limits
-from tests.server.devices.test_rate import HandClock
+from tests.server.hand_clock import HandClock
 
 HEAD = b"GET /health HTTP/1.1\r\nHost: x\r\n"
 SHORT_S = 0.3

@@ -10,21 +10,9 @@ import pytest
 
 from server.devices.access import FAILURES_BURST
 from server.devices.rate import NAMES_LIMIT, Rate
+from tests.server.hand_clock import HandClock
 
 SECRET = "correct horse battery"
-
-
-class HandClock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def now_ns(self) -> int:
-        return round(self.now_s * 1e9)
-
-    def monotonic_s(self) -> float:
-        return self.now_s
 
 
 def test_a_burst_then_the_rate() -> None:

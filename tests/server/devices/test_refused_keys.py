@@ -19,7 +19,7 @@ from server.devices.refused_keys import (
     KeyRefusal,
     RefusedKeys,
 )
-from tests.server.devices.test_rate import HandClock
+from tests.server.hand_clock import HandClock
 
 SECRET = "correct horse battery"
 PATIENCE_S = 30

@@ -12,21 +12,9 @@ import pytest
 from server.devices.key import Key
 from server.devices.registry import REFRESH_S, UNKNOWN_BURST, UNKNOWN_PER_S, Registry
 from server.errors import DeviceConflict, UnknownDevice
+from tests.server.hand_clock import HandClock
 
 VIN = "WF0DXXGAKDDK12345"
-
-
-class HandClock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_800_000_000.0
-
-    def now_ns(self) -> int:
-        return round(self.now_s * 1e9)
-
-    def monotonic_s(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

@@ -9,22 +9,10 @@ import pytest
 
 from server.errors import StoreFull
 from server.ingest.turns import ALWAYS_TAKEN, LONGEST_WAIT_S, TURNS_TOGETHER, Turns
+from tests.server.hand_clock import HandClock
 
 
-class _Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def now_ns(self) -> int:
-        return round(self.now_s * 1e9)
-
-    def monotonic_s(self) -> float:
-        return self.now_s
-
-
-def _work(turns: Turns, clock: _Clock, count: int, each_s: float) -> None:
+def _work(turns: Turns, clock: HandClock, count: int, each_s: float) -> None:
     """Let `count` messages in at once; one is done each `each_s`."""
     with contextlib.ExitStack() as first:
         others = [contextlib.ExitStack() for _ in range(count - 1)]
@@ -49,7 +37,7 @@ def _fill(turns: Turns, held: contextlib.ExitStack, most: int) -> int:
 @pytest.mark.parametrize(("each_s", "room"), [(0.005, 1000), (0.025, 200), (1.0, ALWAYS_TAKEN)])
 def test_as_many_are_let_in_as_are_done_in_time(each_s: float, room: int) -> None:
     """The slower messages are done, the fewer may wait; a few always may."""
-    clock = _Clock()
+    clock = HandClock()
     turns = Turns(clock)
     for _ in range(8):
         _work(turns, clock, ALWAYS_TAKEN, each_s)
@@ -65,7 +53,7 @@ def test_as_many_are_let_in_as_are_done_in_time(each_s: float, room: int) -> Non
 
 def test_after_an_overload_there_is_room_again() -> None:
     """What was slow once is forgotten as messages are done quickly again."""
-    clock = _Clock()
+    clock = HandClock()
     turns = Turns(clock)
     for _ in range(8):
         _work(turns, clock, ALWAYS_TAKEN, 1.0)
@@ -77,7 +65,7 @@ def test_after_an_overload_there_is_room_again() -> None:
 
 def test_an_idle_hour_is_no_slowness() -> None:
     """Time in which nothing is under way does not count."""
-    clock = _Clock()
+    clock = HandClock()
     turns = Turns(clock)
     for _ in range(200):
         clock.now_s += 3600.0
@@ -88,7 +76,7 @@ def test_an_idle_hour_is_no_slowness() -> None:
 
 def test_those_that_end_together_count_for_the_time_that_they_took() -> None:
     """A hundred share a commit: between two of them is no time, and then a lot."""
-    clock = _Clock()
+    clock = HandClock()
     turns = Turns(clock)
     for _ in range(100):
         with contextlib.ExitStack() as group:
@@ -101,7 +89,7 @@ def test_those_that_end_together_count_for_the_time_that_they_took() -> None:
 
 async def test_the_loop_sees_to_its_connections_between_turns() -> None:
     """All are let in before many are read, so that it is known how many wait."""
-    turns = Turns(_Clock())
+    turns = Turns(HandClock())
     read: list[int] = []
 
     async def message(number: int) -> None:
@@ -120,7 +108,7 @@ async def test_the_loop_sees_to_its_connections_between_turns() -> None:
 
 async def test_who_goes_away_leaves_its_turn_to_the_next() -> None:
     """A connection that ends while its message waits holds nobody up."""
-    turns = Turns(_Clock())
+    turns = Turns(HandClock())
     entered = asyncio.Event()
 
     async def message() -> None:

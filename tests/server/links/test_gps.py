@@ -26,6 +26,15 @@ LAT, LON, ALT, SPEED, SATS = (
 WHERE = Where("gateway.toml", ("links", "gps"), {("links", "gps"): 7})
 
 
+class Later(SystemClock):
+    """Durations are those that a test says."""
+
+    now_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+
 def line(body: str) -> bytes:
     """A sentence with checksum and line end."""
     return b"$%s*%02X\r\n" % (body.encode(), checksum(body.encode()))
@@ -170,13 +179,6 @@ async def test_a_busy_port_is_refused(receiver, sink, report) -> None:
 )
 def test_silence_loses_the_link_with_its_cause(sent, cause, sink, report) -> None:
     """No byte, no sentence and no position are told apart."""
-
-    class Later(SystemClock):
-        now_s = 0.0
-
-        def monotonic_s(self) -> float:
-            return self.now_s
-
     clock = Later()
     link = GpsLink("gps", GpsOptions("/dev/ttyX"), sink=sink, clock=clock, report=report)
     link.take(sent)
@@ -187,13 +189,6 @@ def test_silence_loses_the_link_with_its_cause(sent, cause, sink, report) -> Non
 
 def test_a_flood_is_told_from_silence(sink, report) -> None:
     """After epochs, bytes without any position and no bytes at all are named differently."""
-
-    class Later(SystemClock):
-        now_s = 0.0
-
-        def monotonic_s(self) -> float:
-            return self.now_s
-
     for noise, cause in (
         (b"", "found silence"),
         (b"#" * 900, "900 bytes without a whole position"),
@@ -211,13 +206,6 @@ def test_a_flood_is_told_from_silence(sink, report) -> None:
 def test_damaged_sentences_do_not_hold_a_position_up(sink, report) -> None:
     """What a position still waits for got lost, and so did all that came since: the line is never
     quiet, and no later epoch begins."""
-
-    class Later(SystemClock):
-        now_s = 0.0
-
-        def monotonic_s(self) -> float:
-            return self.now_s
-
     clock = Later()
     link = GpsLink("gps", GpsOptions("/dev/ttyX"), sink=sink, clock=clock, report=report)
     link.take(burst(26) + burst(27))

@@ -25,7 +25,7 @@ from server.store.devicelog import DeviceLog
 from server.store.hotlog import Batch, HotLog
 from server.store.migrate import migrate
 from server.store.segment import Segment, decode_segment
-from tests.server.devices.test_rate import HandClock
+from tests.server.hand_clock import HandClock
 
 T0_NS = 1_760_000_400_000_000_000
 MS = 1_000_000

@@ -15,22 +15,10 @@ from server.store.migrate import migrate
 from server.users import password
 from server.users.config import UsersConfig
 from server.users.service import Users
+from tests.server.hand_clock import HandClock
 
 SECRET = "correct horse battery"
 PASSWORD = "engine analytical 1"
-
-
-class HandClock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_800_000_000.0
-
-    def now_ns(self) -> int:
-        return round(self.now_s * 1e9)
-
-    def monotonic_s(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture(autouse=True)

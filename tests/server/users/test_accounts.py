@@ -17,7 +17,8 @@ from server.users.config import UsersConfig
 from server.users.directory import REFRESH_S, TOKEN
 from server.users.service import Users
 from server.users.signin import ACCOUNT_BURST, ADDRESS_BURST, BOTH_BURST, network_of
-from tests.server.users.conftest import PASSWORD, HandClock
+from tests.server.hand_clock import HandClock
+from tests.server.users.conftest import PASSWORD
 
 
 def from_address(address: str) -> HTTPConnection:

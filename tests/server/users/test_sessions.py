@@ -25,7 +25,8 @@ from server.users.service import Users
 from server.users.sessions import SESSIONS_LIMIT, csrf_token
 from server.users.tickets import LIFE_S, TICKETS_LIMIT_EACH, Tickets
 from server.users.tokens import ALGORITHM, AUDIENCE, ISSUER, KEY_LIFE_S, TYPE
-from tests.server.users.conftest import PASSWORD, HandClock
+from tests.server.hand_clock import HandClock
+from tests.server.users.conftest import PASSWORD
 
 DAY_S = 86_400
 
